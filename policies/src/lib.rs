@@ -1,0 +1,4 @@
+//! The engine of Buttress.
+
+pub mod edit;
+pub mod path;
