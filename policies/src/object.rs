@@ -1,0 +1,93 @@
+//! A Kubernetes object as the rules see it: who it is, and the pods it makes.
+
+use serde_json::Value;
+
+use crate::catalog::{Catalog, Kind};
+use crate::node::{Node, text};
+use crate::path::Path;
+use crate::workload::{self, Pod};
+
+/// Who an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity<'a> {
+    /// The API group; empty for the core group.
+    pub group: &'a str,
+    /// The API version without the group, such as `v1`.
+    pub version: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+    /// The name; empty where it is generated or absent.
+    pub name: &'a str,
+    /// The namespace, when the object names one.
+    pub namespace: Option<&'a str>,
+}
+
+impl<'a> Identity<'a> {
+    /// Reads it off an object; what is missing or of the wrong type is empty.
+    pub fn of(object: &'a Value) -> Self {
+        let api_version = text(object, "apiVersion").unwrap_or_default();
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let metadata = object.get("metadata").unwrap_or(&Value::Null);
+        Self {
+            group,
+            version,
+            kind: text(object, "kind").unwrap_or_default(),
+            name: text(metadata, "name").unwrap_or_default(),
+            namespace: text(metadata, "namespace").filter(|namespace| !namespace.is_empty()),
+        }
+    }
+
+    /// Whether it is this built-in or custom kind, in whatever version.
+    pub fn is(&self, group: &str, kind: &str) -> bool {
+        self.kind == kind && self.group == group
+    }
+}
+
+/// An object with the pods that it is or makes.
+#[derive(Debug)]
+pub struct Object<'a> {
+    value: &'a Value,
+    identity: Identity<'a>,
+    definition: Option<&'a Kind>,
+    pods: Vec<Pod<'a>>,
+}
+
+impl<'a> Object<'a> {
+    /// Looks up the kind in `catalog` and finds the pods; any JSON value is an object without any.
+    pub fn new(value: &'a Value, catalog: &'a Catalog) -> Self {
+        let identity = Identity::of(value);
+        let definition = catalog.kind(identity.group, identity.kind);
+        let pods = workload::pods(value, catalog);
+        Self { value, identity, definition, pods }
+    }
+
+    /// The object as it is written.
+    pub fn value(&self) -> &'a Value {
+        self.value
+    }
+
+    /// The root, to walk from.
+    pub fn root(&self) -> Node<'a> {
+        Node::root(self.value)
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> Identity<'a> {
+        self.identity
+    }
+
+    /// What the catalog knows of its kind.
+    pub fn definition(&self) -> Option<&'a Kind> {
+        self.definition
+    }
+
+    /// The pod it is, or the templates of the pods it makes.
+    pub fn pods(&self) -> &[Pod<'a>] {
+        &self.pods
+    }
+
+    /// The pod under which `at` lies, when there is one.
+    pub fn pod_at(&self, at: &Path) -> Option<&Pod<'a>> {
+        self.pods.iter().find(|pod| pod.root().contains(at))
+    }
+}

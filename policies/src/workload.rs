@@ -1,0 +1,383 @@
+//! Where an object's pods lie: the table of kinds applied to one object, and what can be asked of each pod.
+
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use crate::catalog::{Catalog, Completes, Kind, Template, TemplateType};
+use crate::container::{Container, ContainerRole};
+use crate::node::{Node, integer, list, text};
+use crate::object::Identity;
+use crate::path::Path;
+use crate::profile::Profile;
+
+/// How deep objects may be embedded in objects (an AppWrapper around a Job) before we stop looking.
+const MAX_EMBEDDING: usize = 3;
+
+/// A pod, or one template that pods are made from.
+#[derive(Debug)]
+pub struct Pod<'a> {
+    owner: Identity<'a>,
+    object: &'a Value,
+    definition: Option<&'a Kind>,
+    catalog: &'a Catalog,
+    template: TemplateType,
+    component: Option<&'a str>,
+    root: Path,
+    metadata: Option<Node<'a>>,
+    spec: Node<'a>,
+    containers: Vec<Container<'a>>,
+    replicas: Option<i64>,
+    profile: OnceCell<Profile>,
+}
+
+/// What makes the pods, as far as repairs must know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Controller {
+    /// Nobody: a pod that somebody made by hand.
+    None,
+    /// A ReplicaSet, be it through a Deployment or a Rollout: interchangeable pods.
+    ReplicaSet,
+    /// A StatefulSet: pods with an identity, started in order.
+    StatefulSet,
+    /// A DaemonSet: one pod a node.
+    DaemonSet,
+    /// A Job: pods that run to their end.
+    Job,
+    /// An operator of its own.
+    Other,
+}
+
+/// The pods of `object`, which is a pod itself, makes pods from templates, or has none.
+pub(crate) fn pods<'a>(object: &'a Value, catalog: &'a Catalog) -> Vec<Pod<'a>> {
+    let mut found = Vec::new();
+    collect(object, &Path::root(), catalog, 0, &mut found);
+    found
+}
+
+fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usize, found: &mut Vec<Pod<'a>>) {
+    let owner = Identity::of(object);
+    let Some(definition) = catalog.kind(owner.group, owner.kind) else { return };
+    for template in &definition.templates {
+        for (at, value) in expand(object, &template.path) {
+            let path = base.join(&at);
+            if template.r#type == TemplateType::Embedded {
+                if depth < MAX_EMBEDDING {
+                    collect(value, &path, catalog, depth + 1, found);
+                }
+                continue;
+            }
+            found.extend(Pod::from_template(object, owner, definition, template, path, value, catalog));
+        }
+    }
+}
+
+/// The places in `object` that `pattern`, a JSON Pointer with `*` for every item or value, leads to.
+fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<(Path, &'a Value)> {
+    let mut places = vec![(Path::root(), object)];
+    for segment in pattern.split('/').skip(1) {
+        let mut next = Vec::new();
+        for (path, value) in places {
+            match (segment, value) {
+                ("*", Value::Array(items)) => {
+                    next.extend(items.iter().enumerate().map(|(index, item)| (path.index(index), item)));
+                }
+                ("*", Value::Object(map)) => next.extend(map.iter().map(|(key, item)| (path.key(key), item))),
+                (key, Value::Object(map)) => next.extend(map.get(key).map(|item| (path.key(key), item))),
+                _ => {}
+            }
+        }
+        places = next;
+    }
+    places
+}
+
+impl<'a> Pod<'a> {
+    fn from_template(
+        object: &'a Value,
+        owner: Identity<'a>,
+        definition: &'a Kind,
+        template: &'a Template,
+        root: Path,
+        value: &'a Value,
+        catalog: &'a Catalog,
+    ) -> Option<Self> {
+        let node = Node::placed(value, root.clone());
+        let (metadata, spec, containers) = match template.r#type {
+            TemplateType::PodTemplateSpec => {
+                let spec = node.get("spec");
+                let containers = Container::all(spec.value(), spec.path());
+                (Some(node.get("metadata")), spec, containers)
+            }
+            TemplateType::PodSpec => {
+                let containers = Container::all(value, &root);
+                (None, node, containers)
+            }
+            TemplateType::Container => {
+                let container = Container::new(value, root.clone(), ContainerRole::Regular);
+                (None, Node::placed(&Value::Null, root.clone()), vec![container])
+            }
+            TemplateType::ContainerList => {
+                let containers = node.items().map(|item| Container::new(item.value(), item.path().clone(), ContainerRole::Regular));
+                (None, Node::placed(&Value::Null, root.clone()), containers.collect())
+            }
+            TemplateType::Embedded => return None,
+        };
+        if !value.is_object() && !value.is_array() || containers.is_empty() {
+            return None;
+        }
+        let replicas = replicas(object, owner, definition, template);
+        Some(Self {
+            owner,
+            object,
+            definition: Some(definition),
+            catalog,
+            template: template.r#type,
+            component: template.component.as_deref(),
+            root,
+            metadata,
+            spec,
+            containers,
+            replicas,
+            profile: OnceCell::new(),
+        })
+    }
+
+    /// Where the pod or template lies; its containers and metadata lie below.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The object that is the pod or makes it.
+    pub fn owner(&self) -> Identity<'a> {
+        self.owner
+    }
+
+    /// What the catalog knows of the owner's kind.
+    pub fn definition(&self) -> Option<&'a Kind> {
+        self.definition
+    }
+
+    /// The object that is the pod or makes it, as it is written.
+    pub fn object(&self) -> &'a Value {
+        self.object
+    }
+
+    /// Which component of its owner it is, such as `worker`, where the kind has several.
+    pub fn component(&self) -> Option<&'a str> {
+        self.component
+    }
+
+    /// The PodSpec; its value is `null` where only containers are in sight.
+    pub fn spec(&self) -> &Node<'a> {
+        &self.spec
+    }
+
+    /// Whether the whole PodSpec is in sight, and not only containers that an operator puts into one.
+    pub fn has_spec(&self) -> bool {
+        matches!(self.template, TemplateType::PodTemplateSpec | TemplateType::PodSpec)
+    }
+
+    /// Whether this is a Pod object and not a template.
+    pub fn is_pod(&self) -> bool {
+        self.owner.is("", "Pod")
+    }
+
+    /// The metadata of the pod or template; `None` where the kind has none there.
+    pub fn metadata(&self) -> Option<&Node<'a>> {
+        self.metadata.as_ref()
+    }
+
+    /// Every container, in the order init and sidecar, regular, ephemeral.
+    pub fn containers(&self) -> &[Container<'a>] {
+        &self.containers
+    }
+
+    /// The value of a label of the pod.
+    pub fn label(&self, key: &str) -> Option<&'a str> {
+        self.metadata.as_ref().and_then(|metadata| text(metadata.value().get("labels")?, key))
+    }
+
+    /// The value of an annotation of the pod.
+    pub fn annotation(&self, key: &str) -> Option<&'a str> {
+        self.metadata.as_ref().and_then(|metadata| text(metadata.value().get("annotations")?, key))
+    }
+
+    /// The labels of the pod, those left out that are no text.
+    pub fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let labels = self.metadata.as_ref().and_then(|metadata| metadata.value().get("labels")?.as_object());
+        labels.into_iter().flatten().filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+    }
+
+    /// How many pods are asked for: the declared number, 1 where Kubernetes defaults to 1, `None` when it is not known,
+    /// as for a pod under a ReplicaSet.
+    pub fn replicas(&self) -> Option<i64> {
+        self.replicas
+    }
+
+    /// What makes the pods; of a template, what will make them.
+    pub fn controller(&self) -> Controller {
+        let (group, kind) = if self.is_pod() {
+            match owner_reference(self.object) {
+                None => return Controller::None,
+                Some(reference) => reference,
+            }
+        } else {
+            (self.owner.group, self.owner.kind)
+        };
+        match (group, kind) {
+            ("apps", "Deployment" | "ReplicaSet") | ("", "ReplicationController") | ("argoproj.io", "Rollout") => {
+                Controller::ReplicaSet
+            }
+            ("apps", "StatefulSet") => Controller::StatefulSet,
+            ("apps", "DaemonSet") => Controller::DaemonSet,
+            ("batch", "Job" | "CronJob") => Controller::Job,
+            _ => Controller::Other,
+        }
+    }
+
+    /// The restart policy, with Kubernetes' default where none is set.
+    pub fn restart_policy(&self) -> &'a str {
+        text(self.spec.value(), "restartPolicy").unwrap_or("Always")
+    }
+
+    /// Whether the pods of the workload must run together, so that one alone may be neither held back nor replaced:
+    /// by the kind, or by the labels and annotations that the operators and schedulers of gangs put on pods.
+    pub fn is_gang(&self) -> bool {
+        const LABELS: &[&str] = &[
+            "leaderworkerset.sigs.k8s.io/name",
+            "jobset.sigs.k8s.io/jobset-name",
+            "training.kubeflow.org/job-name",
+            "ray.io/cluster",
+            "pod-group.scheduling.sigs.k8s.io",
+            "scheduling.x-k8s.io/pod-group",
+            "pod-group.scheduling.sigs.k8s.io/name",
+            "kueue.x-k8s.io/pod-group-name",
+            "volcano.sh/job-name",
+            "grove.io/podclique",
+        ];
+        const ANNOTATIONS: &[&str] = &["scheduling.k8s.io/group-name", "scheduling.volcano.sh/group-name"];
+        self.definition.is_some_and(|kind| kind.gang)
+            || LABELS.iter().any(|label| self.label(label).is_some())
+            || ANNOTATIONS.iter().any(|annotation| self.annotation(annotation).is_some())
+            || self.spec.value().get("schedulingGroup").is_some_and(|group| !group.is_null())
+    }
+
+    /// Whether Kueue admits the workload, which fixes its resources and chooses its nodes.
+    pub fn is_queued(&self) -> bool {
+        const QUEUE: &str = "kueue.x-k8s.io/queue-name";
+        self.label(QUEUE).is_some()
+            || self.object.get("metadata").and_then(|metadata| text(metadata.get("labels")?, QUEUE)).is_some()
+            || list(self.spec.value(), "schedulingGates")
+                .iter()
+                .any(|gate| text(gate, "name").is_some_and(|name| name.starts_with("kueue.x-k8s.io/")))
+    }
+
+    /// Whether the kind's operator fills `what` in itself, so that it is neither missing nor ours to add.
+    pub fn is_completed(&self, what: Completes) -> bool {
+        self.definition.is_some_and(|kind| kind.completes.contains(&what)) || self.profile().completed_by.is_some()
+    }
+
+    /// Whether the kind's own admission refuses the pod field `field`, or its objects may not be changed at all.
+    pub fn refuses(&self, field: &str) -> bool {
+        self.definition.is_some_and(|kind| kind.never_mutate || kind.refuses.iter().any(|refused| refused == field))
+    }
+
+    /// What runs in the pod.
+    pub fn profile(&self) -> &Profile {
+        self.profile.get_or_init(|| Profile::of(self, self.catalog))
+    }
+
+    /// The volumes and their places.
+    pub fn volumes(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
+        self.spec.get("volumes").items()
+    }
+
+    /// Whether the template was told by annotation to be left alone by the repair of `rule`:
+    /// `buttress.dev/skip: "rule,rule"` on the template or on the object.
+    pub fn skips(&self, rule: &str) -> bool {
+        const SKIP: &str = "buttress.dev/skip";
+        let of_object = || self.object.get("metadata").and_then(|metadata| text(metadata.get("annotations")?, SKIP));
+        [self.annotation(SKIP), of_object()].into_iter().flatten().any(|names| names.split(',').any(|name| name.trim() == rule))
+    }
+}
+
+/// The controlling owner of an object, as group and kind.
+fn owner_reference(object: &Value) -> Option<(&str, &str)> {
+    let references = list(object.get("metadata")?, "ownerReferences");
+    let controlling = references
+        .iter()
+        .find(|reference| reference.get("controller") == Some(&Value::Bool(true)))
+        .or_else(|| references.first())?;
+    let api_version = text(controlling, "apiVersion").unwrap_or_default();
+    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+    Some((group, text(controlling, "kind").unwrap_or_default()))
+}
+
+/// How many pods the template asks for.
+fn replicas(object: &Value, owner: Identity<'_>, definition: &Kind, template: &Template) -> Option<i64> {
+    if owner.is("", "Pod") {
+        return owner_reference(object).is_none().then_some(1);
+    }
+    let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
+    match expand(object, pattern).as_slice() {
+        // Kubernetes defaults the replicas of its own kinds, and every verified kind with the scale subresource, to 1.
+        [] => definition.scalable.then_some(1),
+        [(_, Value::Null)] => definition.scalable.then_some(1),
+        [(_, value)] => integer(Some(value)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn paths(object: &Value) -> Vec<String> {
+        pods(object, Catalog::builtin()).iter().map(|pod| pod.spec().path().to_string()).collect()
+    }
+
+    #[test]
+    fn templates_are_found_by_group_and_kind() {
+        let containers = json!([{"name": "a", "image": "b"}]);
+        let template = json!({"spec": {"containers": containers}});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": containers}});
+        assert_eq!(paths(&pod), ["/spec"]);
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": template}});
+        assert_eq!(paths(&deployment), ["/spec/template/spec"]);
+        let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "spec": {"jobTemplate": {"spec": {"template": template}}}});
+        assert_eq!(paths(&cron), ["/spec/jobTemplate/spec/template/spec"]);
+        let volcano = json!({"apiVersion": "batch.volcano.sh/v1alpha1", "kind": "Job", "spec": {"tasks": [{"template": template}, {"template": template}]}});
+        assert_eq!(paths(&volcano), ["/spec/tasks/0/template/spec", "/spec/tasks/1/template/spec"]);
+        let other = json!({"apiVersion": "example.com/v1", "kind": "Deployment", "spec": {"template": template}});
+        assert!(paths(&other).is_empty());
+    }
+
+    #[test]
+    fn an_embedded_object_is_read_by_its_own_kind() {
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}});
+        let wrapper = json!({"apiVersion": "workload.codeflare.dev/v1beta2", "kind": "AppWrapper", "spec": {"components": [{"template": job}]}});
+        assert_eq!(paths(&wrapper), ["/spec/components/0/template/spec/template/spec"]);
+    }
+
+    #[test]
+    fn wrong_types_make_no_pods_and_no_panic() {
+        for object in [json!(5), json!({"apiVersion": 1, "kind": []}), json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": 5}})] {
+            assert!(paths(&object).is_empty());
+        }
+    }
+
+    #[test]
+    fn replicas_default_to_one_and_are_unknown_under_a_replica_set() {
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}});
+        assert_eq!(pods(&deployment, Catalog::builtin())[0].replicas(), Some(1));
+        let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a"}]}});
+        assert_eq!(pods(&pod, Catalog::builtin())[0].replicas(), Some(1));
+        pod["metadata"] = json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true}]});
+        let found = pods(&pod, Catalog::builtin());
+        assert_eq!(found[0].replicas(), None);
+        assert_eq!(found[0].controller(), Controller::ReplicaSet);
+    }
+}
