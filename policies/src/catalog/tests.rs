@@ -1,0 +1,178 @@
+//! The embedded data parses, is sorted and unambiguous, and answers as the vendors document.
+
+use super::*;
+
+#[test]
+fn the_embedded_files_parse() {
+    serde_json::from_str::<Vec<Kind>>(include_str!("kinds.json")).unwrap();
+    serde_json::from_str::<Vec<Accelerator>>(include_str!("accelerators.json")).unwrap();
+    serde_json::from_str::<Vec<DeviceClass>>(include_str!("device_classes.json")).unwrap();
+    serde_json::from_str::<Operators>(include_str!("operators.json")).unwrap();
+    serde_json::from_str::<Nodes>(include_str!("nodes.json")).unwrap();
+    assert!(Catalog::builtin().kinds().len() > 100);
+}
+
+#[test]
+fn pointers_are_pointers_and_stars_agree() {
+    for kind in Catalog::builtin().kinds() {
+        for template in &kind.templates {
+            let pointers = [&template.replicas, &template.group_size, &template.metadata];
+            for pointer in pointers.into_iter().flatten().chain([&template.path]) {
+                assert!(pointer.starts_with('/') && !pointer.ends_with('/'), "{}: {pointer}", kind.kind);
+            }
+            for pointer in [&template.replicas, &template.group_size].into_iter().flatten() {
+                let stars = pointer.matches('*').count();
+                assert!(stars <= template.path.matches('*').count(), "{}: {pointer}", kind.kind);
+            }
+            for version in &template.versions {
+                assert!(kind.versions.contains(version), "{}: {version}", kind.kind);
+            }
+        }
+    }
+}
+
+#[test]
+fn kinds_are_told_apart_by_group() {
+    let catalog = Catalog::builtin();
+    assert_eq!(catalog.kind("batch", "Job").map(|kind| kind.gang), Some(false));
+    assert_eq!(catalog.kind("batch.volcano.sh", "Job").map(|kind| kind.gang), Some(true));
+    assert_eq!(catalog.kind("", "Pod").map(|kind| kind.templates[0].path.as_str()), Some("/spec"));
+    assert!(catalog.kind("", "Service").is_none());
+    assert!(catalog.kind("apps", "Job").is_none());
+    assert!(catalog.kind("apps", "StatefulSet").unwrap().scalable);
+    assert!(catalog.kind("ray.io", "RayCluster").unwrap().completes(Completion::Probes));
+    assert!(catalog.kind("kueue.x-k8s.io", "Workload").unwrap().never_mutate);
+}
+
+#[test]
+fn serverless_kinds_refuse_placement_unless_they_are_raw() {
+    let catalog = Catalog::builtin();
+    let service = catalog.kind("serving.knative.dev", "Service").unwrap();
+    assert!(service.refuses("/tolerations", |_| None));
+    assert!(!service.refuses("/containers/*/resources", |_| None));
+    let inference = catalog.kind("serving.kserve.io", "InferenceService").unwrap();
+    assert!(inference.refuses("/containers/*/lifecycle", |_| None));
+    let raw = |key: &str| (key == "serving.kserve.io/deploymentMode").then_some("RawDeployment");
+    assert!(!inference.refuses("/containers/*/lifecycle", raw));
+}
+
+#[test]
+fn resources_count_what_their_makers_say() {
+    let catalog = Catalog::builtin();
+    let counts = |name: &str| catalog.extended_resource(name).map(|entry| entry.counts);
+    for (name, expected) in [
+        ("nvidia.com/gpu", Counting::Device),
+        ("nvidia.com/gpu.shared", Counting::Shared),
+        ("nvidia.com/mig-1g.5gb", Counting::Mig),
+        ("nvidia.com/mig-7g.80gb", Counting::Mig),
+        ("nvidia.com/mig-1c.3g.40gb", Counting::Mig),
+        ("nvidia.com/mig-1g.10gb.shared", Counting::Mig),
+        ("nvidia.com/mig-1g.10gb.me", Counting::Mig),
+        ("nvidia.com/GA102GL_A10", Counting::Device),
+        ("nvidia.com/gpumem", Counting::Memory),
+        ("nvidia.com/gpumem-percentage", Counting::Percent),
+        ("nvidia.com/gpucores", Counting::Percent),
+        ("nvidia.com/priority", Counting::Attribute),
+        ("nvidia.com/mlnxnics", Counting::Network),
+        ("nvidia.com/hostdev", Counting::Network),
+        ("nvidia.com/sriov_rdma", Counting::Network),
+        ("nvidia.com/cx7_a", Counting::Network),
+        ("rdma/ib", Counting::Network),
+        ("rdma/hca_shared_devices_a", Counting::Network),
+        ("vpc.amazonaws.com/efa", Counting::Network),
+        ("amd.com/gpu", Counting::Device),
+        ("amd.com/cpx_nps4", Counting::Partition),
+        ("gpu.intel.com/i915", Counting::Device),
+        ("gpu.intel.com/monitoring", Counting::NotCompute),
+        ("qat.intel.com/generic", Counting::NotCompute),
+        ("google.com/tpu", Counting::Device),
+        ("aws.amazon.com/neuroncore", Counting::Core),
+        ("huawei.com/Ascend910B4", Counting::Device),
+        ("huawei.com/Ascend910B4-1", Counting::Device),
+        ("huawei.com/Ascend310P-memory", Counting::Memory),
+        ("iluvatar.ai/BI-V150-vgpu", Counting::Shared),
+        ("furiosa.ai/rngd-4core.24gb", Counting::Partition),
+        ("deviceclass.resource.kubernetes.io/gpu.nvidia.com", Counting::Device),
+    ] {
+        assert_eq!(counts(name), Some(expected), "{name}");
+    }
+    for name in [
+        "cpu",
+        "memory",
+        "hugepages-2Mi",
+        "ephemeral-storage",
+        "nvidia.com/",
+        "nvidia.com/unknown",
+        "gpu",
+        "nvidia.com/mig-1g",
+        "nvidia.com/mig-",
+        "example.com/gpu",
+        "nvidia.com/gpu-",
+        "xnvidia.com/gpu",
+    ] {
+        assert_eq!(counts(name), None, "{name}");
+    }
+    assert!(catalog.accelerator("rdma/ib").is_none());
+    assert!(catalog.accelerator("gpu.intel.com/monitoring").is_none());
+    assert!(catalog.accelerator("nvidia.com/gpumem").is_some());
+}
+
+#[test]
+fn tolerations_follow_the_taint_and_never_an_amount() {
+    let catalog = Catalog::builtin();
+    let keys = |name: &'static str| {
+        catalog.extended_resource(name).map(|entry| entry.toleration_keys(name)).unwrap_or_default()
+    };
+    assert_eq!(keys("nvidia.com/gpu"), ["nvidia.com/gpu"]);
+    assert_eq!(keys("nvidia.com/mig-1g.5gb"), ["nvidia.com/mig-1g.5gb", "nvidia.com/gpu"]);
+    assert_eq!(keys("nvidia.com/gpu.shared"), ["nvidia.com/gpu.shared", "nvidia.com/gpu"]);
+    assert_eq!(keys("aws.amazon.com/neuroncore"), ["aws.amazon.com/neuroncore", "aws.amazon.com/neuron"]);
+    assert_eq!(keys("amd.com/gpu"), ["amd.com/gpu"]);
+    for name in [
+        "nvidia.com/gpumem",
+        "nvidia.com/priority",
+        "volcano.sh/vgpu-number",
+        "rdma/ib",
+        "graphcore.ai/ipu",
+        "gpu.intel.com/monitoring",
+        "mthreads.com/vgpu",
+    ] {
+        assert!(keys(name).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn what_is_added_takes_the_place_of_what_was_there() {
+    let kind = Kind { group: "apps".into(), kind: "Deployment".into(), ..Kind::default() };
+    let service = Kind { group: "ai.example.com".into(), kind: "AIService".into(), ..Kind::default() };
+    let card = Accelerator { resource: "example.com/card".into(), ..Accelerator::default() };
+    let family =
+        Accelerator { resource: "nvidia.com/mig-*".into(), counts: Counting::Device, ..Accelerator::default() };
+    let builtin = Catalog::builtin();
+    let more = builtin.with(&[card, family], &[kind.clone(), service.clone()]);
+    assert_eq!(more.kinds().len(), builtin.kinds().len() + 1);
+    assert_eq!(more.kind("apps", "Deployment"), Some(&kind));
+    assert_eq!(more.kind("ai.example.com", "AIService"), Some(&service));
+    assert!(more.accelerator("example.com/card").is_some());
+    assert_eq!(more.accelerator("nvidia.com/mig-1g.5gb").map(|entry| entry.counts), Some(Counting::Device));
+}
+
+#[test]
+fn operators_are_known_by_label_and_owner() {
+    let operators = &Catalog::builtin().operators;
+    let label = |key: &str| (key == "ray.io/is-ray-node").then_some("yes");
+    assert_eq!(operators.by_label(label).map(|operator| operator.name.as_str()), Some("KubeRay"));
+    assert!(operators.by_label(|_| None).is_none());
+    assert!(operators.by_owner("apps.nvidia.com", "NIMService").is_some());
+    assert!(operators.by_owner("apps", "ReplicaSet").is_none());
+    assert!(operators.is_helper("queue-proxy") && operators.is_helper("istio-proxy"));
+    assert!(operators.is_mesh_proxy("linkerd-proxy") && !operators.is_mesh_proxy("vllm"));
+}
+
+#[test]
+fn the_form_survives_a_round_trip_and_refuses_unknown_keys() {
+    let kinds = Catalog::builtin().kinds();
+    let text = serde_json::to_string(kinds).unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Kind>>(&text).unwrap(), kinds);
+    assert!(serde_json::from_str::<Kind>(r#"{"group":"a","kind":"B","replica":"/x"}"#).is_err());
+}
