@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use serde_json::Value;
 
-use crate::catalog::{Catalog, Completes, Kind, Template, TemplateType};
+use crate::catalog::{Catalog, Completion, Kind, Operator, Template, TemplateForm};
 use crate::container::{Container, ContainerRole};
 use crate::node::{Node, integer, list, text};
 use crate::object::Identity;
@@ -21,13 +21,14 @@ pub struct Pod<'a> {
     object: &'a Value,
     definition: Option<&'a Kind>,
     catalog: &'a Catalog,
-    template: TemplateType,
+    template: TemplateForm,
     component: Option<&'a str>,
     root: Path,
     metadata: Option<Node<'a>>,
     spec: Node<'a>,
     containers: Vec<Container<'a>>,
     replicas: Option<i64>,
+    operator: Option<&'a Operator>,
     profile: OnceCell<Profile>,
 }
 
@@ -58,32 +59,54 @@ pub(crate) fn pods<'a>(object: &'a Value, catalog: &'a Catalog) -> Vec<Pod<'a>> 
 fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usize, found: &mut Vec<Pod<'a>>) {
     let owner = Identity::of(object);
     let Some(definition) = catalog.kind(owner.group, owner.kind) else { return };
-    for template in &definition.templates {
-        for (at, value) in expand(object, &template.path) {
-            let path = base.join(&at);
-            if template.r#type == TemplateType::Embedded {
+    for template in definition.templates.iter().filter(|template| template.is_in(owner.version)) {
+        for place in expand(object, &template.path) {
+            let root = base.join(&place.path);
+            if template.form == TemplateForm::Embedded {
                 if depth < MAX_EMBEDDING {
-                    collect(value, &path, catalog, depth + 1, found);
+                    collect(place.value, &root, catalog, depth + 1, found);
                 }
                 continue;
             }
-            found.extend(Pod::from_template(object, owner, definition, template, path, value, catalog));
+            // Kinds list a part of a pod also by itself; what lies inside a place that was found is the same pod.
+            if found.iter().any(|pod| pod.has_spec() && pod.root.contains(&root) && pod.root != root && pod.holds(&root)) {
+                continue;
+            }
+            found.extend(Pod::from_template(object, owner, definition, template, root, &place, catalog));
         }
     }
 }
 
+/// One place that a pattern leads to.
+struct Place<'a> {
+    path: Path,
+    value: &'a Value,
+    /// The keys or positions that the `*`s of the pattern stood for.
+    captured: Vec<String>,
+}
+
 /// The places in `object` that `pattern`, a JSON Pointer with `*` for every item or value, leads to.
-fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<(Path, &'a Value)> {
-    let mut places = vec![(Path::root(), object)];
-    for segment in pattern.split('/').skip(1) {
+fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<Place<'a>> {
+    let mut places = vec![Place { path: Path::root(), value: object, captured: Vec::new() }];
+    for segment in Path::parse(pattern).segments() {
         let mut next = Vec::new();
-        for (path, value) in places {
-            match (segment, value) {
-                ("*", Value::Array(items)) => {
-                    next.extend(items.iter().enumerate().map(|(index, item)| (path.index(index), item)));
+        for Place { path, value, captured } in places {
+            match (segment.as_ref(), value) {
+                ("*", Value::Array(items)) => next.extend(items.iter().enumerate().map(|(index, value)| {
+                    let captured = captured.iter().cloned().chain([index.to_string()]).collect();
+                    Place { path: path.index(index), value, captured }
+                })),
+                ("*", Value::Object(map)) => next.extend(map.iter().map(|(key, value)| {
+                    let captured = captured.iter().cloned().chain([key.clone()]).collect();
+                    Place { path: path.key(key), value, captured }
+                })),
+                (_, Value::Array(items)) => {
+                    let item = segment.parse::<usize>().ok().and_then(|index| items.get(index));
+                    next.extend(item.map(|value| Place { path: path.key(&segment), value, captured }));
                 }
-                ("*", Value::Object(map)) => next.extend(map.iter().map(|(key, item)| (path.key(key), item))),
-                (key, Value::Object(map)) => next.extend(map.get(key).map(|item| (path.key(key), item))),
+                (key, Value::Object(map)) => {
+                    next.extend(map.get(key).map(|value| Place { path: path.key(key), value, captured }));
+                }
                 _ => {}
             }
         }
@@ -99,48 +122,70 @@ impl<'a> Pod<'a> {
         definition: &'a Kind,
         template: &'a Template,
         root: Path,
-        value: &'a Value,
+        place: &Place<'a>,
         catalog: &'a Catalog,
     ) -> Option<Self> {
+        let value = place.value;
         let node = Node::placed(value, root.clone());
-        let (metadata, spec, containers) = match template.r#type {
-            TemplateType::PodTemplateSpec => {
+        let (metadata, spec, containers) = match template.form {
+            TemplateForm::PodTemplateSpec => {
                 let spec = node.get("spec");
                 let containers = Container::all(spec.value(), spec.path());
                 (Some(node.get("metadata")), spec, containers)
             }
-            TemplateType::PodSpec => {
+            TemplateForm::PodSpec => {
                 let containers = Container::all(value, &root);
                 (None, node, containers)
             }
-            TemplateType::Container => {
+            TemplateForm::Container => {
                 let container = Container::new(value, root.clone(), ContainerRole::Regular);
                 (None, Node::placed(&Value::Null, root.clone()), vec![container])
             }
-            TemplateType::ContainerList => {
+            TemplateForm::ContainerList => {
                 let containers = node.items().map(|item| Container::new(item.value(), item.path().clone(), ContainerRole::Regular));
                 (None, Node::placed(&Value::Null, root.clone()), containers.collect())
             }
-            TemplateType::Embedded => return None,
+            TemplateForm::Embedded => return None,
         };
-        if !value.is_object() && !value.is_array() || containers.is_empty() {
+        if containers.is_empty() {
             return None;
         }
-        let replicas = replicas(object, owner, definition, template);
-        Some(Self {
+        let metadata = match &template.metadata {
+            Some(pointer) => expand(object, pointer).into_iter().next().map(|place| Node::placed(place.value, place.path)),
+            None => metadata,
+        };
+        let replicas = replicas(object, owner, definition, template, &place.captured);
+        let mut pod = Self {
             owner,
             object,
             definition: Some(definition),
             catalog,
-            template: template.r#type,
+            template: template.form,
             component: template.component.as_deref(),
             root,
             metadata,
             spec,
             containers,
             replicas,
+            operator: None,
             profile: OnceCell::new(),
-        })
+        };
+        pod.operator = pod.find_operator();
+        Some(pod)
+    }
+
+    /// The operator that owns the pod or the object that makes it, told by labels or by the owner reference.
+    fn find_operator(&self) -> Option<&'a Operator> {
+        let operators = self.catalog.operators();
+        let labels = self.object.get("metadata").and_then(|metadata| metadata.get("labels"));
+        let label = |key: &str| self.label(key).or_else(|| labels.and_then(|labels| text(labels, key)));
+        let by_owner = || owner_reference(self.object).and_then(|(group, kind)| operators.by_owner(group, kind));
+        operators.by_label(label).or_else(by_owner)
+    }
+
+    /// Whether `path` lies in the containers of this pod.
+    fn holds(&self, path: &Path) -> bool {
+        self.containers.iter().any(|container| container.path().contains(path))
     }
 
     /// Where the pod or template lies; its containers and metadata lie below.
@@ -175,7 +220,7 @@ impl<'a> Pod<'a> {
 
     /// Whether the whole PodSpec is in sight, and not only containers that an operator puts into one.
     pub fn has_spec(&self) -> bool {
-        matches!(self.template, TemplateType::PodTemplateSpec | TemplateType::PodSpec)
+        matches!(self.template, TemplateForm::PodTemplateSpec | TemplateForm::PodSpec)
     }
 
     /// Whether this is a Pod object and not a template.
@@ -273,14 +318,22 @@ impl<'a> Pod<'a> {
                 .any(|gate| text(gate, "name").is_some_and(|name| name.starts_with("kueue.x-k8s.io/")))
     }
 
-    /// Whether the kind's operator fills `what` in itself, so that it is neither missing nor ours to add.
-    pub fn is_completed(&self, what: Completes) -> bool {
-        self.definition.is_some_and(|kind| kind.completes.contains(&what)) || self.profile().completed_by.is_some()
+    /// Whether the kind's operator fills `what` in itself, so that it is neither missing nor ours to add. A pod that an
+    /// operator owns is completed in every respect: what it left out, it meant to leave out.
+    pub fn is_completed(&self, what: Completion) -> bool {
+        self.operator.is_some() || self.definition.is_some_and(|kind| kind.completes(what))
     }
 
-    /// Whether the kind's own admission refuses the pod field `field`, or its objects may not be changed at all.
+    /// The operator that owns this pod, or the object that makes it, and completes it.
+    pub fn operator(&self) -> Option<&'a Operator> {
+        self.operator
+    }
+
+    /// Whether the kind's own admission refuses the pod field `field` (a pointer from the PodSpec), or its objects may not be changed at all.
     pub fn refuses(&self, field: &str) -> bool {
-        self.definition.is_some_and(|kind| kind.never_mutate || kind.refuses.iter().any(|refused| refused == field))
+        let annotations = self.object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+        let annotation = |key: &str| annotations.and_then(|annotations| text(annotations, key));
+        self.definition.is_some_and(|kind| kind.never_mutate || kind.refuses(field, annotation))
     }
 
     /// What runs in the pod.
@@ -315,17 +368,28 @@ fn owner_reference(object: &Value) -> Option<(&str, &str)> {
 }
 
 /// How many pods the template asks for.
-fn replicas(object: &Value, owner: Identity<'_>, definition: &Kind, template: &Template) -> Option<i64> {
+fn replicas(
+    object: &Value,
+    owner: Identity<'_>,
+    definition: &Kind,
+    template: &Template,
+    captured: &[String],
+) -> Option<i64> {
     if owner.is("", "Pod") {
         return owner_reference(object).is_none().then_some(1);
     }
     let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
-    match expand(object, pattern).as_slice() {
+    // A `*` of the pattern stands for the item in which the template lies.
+    let mut captured = captured.iter();
+    let segments = Path::parse(pattern);
+    let pointer = segments.segments().fold(Path::root(), |path, segment| match segment.as_ref() {
+        "*" => path.key(captured.next().map_or("*", String::as_str)),
+        key => path.key(key),
+    });
+    match pointer.get(object) {
         // Kubernetes defaults the replicas of its own kinds, and every verified kind with the scale subresource, to 1.
-        [] => definition.scalable.then_some(1),
-        [(_, Value::Null)] => definition.scalable.then_some(1),
-        [(_, value)] => integer(Some(value)),
-        _ => None,
+        None | Some(Value::Null) => definition.scalable.then_some(1),
+        value => integer(value),
     }
 }
 

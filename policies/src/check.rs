@@ -1,0 +1,102 @@
+//! Judging an object: every rule that is on, in the order of their names, each finding weighed by the Policy.
+
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::finding::Finding;
+use crate::node::text;
+use crate::object::Object;
+use crate::policy::{Exempt, Subject};
+use crate::rule::{Check, Rule, Severity};
+use crate::rules::RULES;
+
+/// What the prefix of an annotation that exempts its workload from a rule is: `buttress.dev/allow-<rule>: "reason"`.
+pub const ALLOW_PREFIX: &str = "buttress.dev/allow-";
+
+/// What is wrong with `object`, in the order of the rules' names and, within a rule, of the object.
+///
+/// A fix is left out of a finding where the Policy turned the rule's repair off, or where the workload's
+/// `buttress.dev/skip` annotation names the rule.
+pub fn check(object: &Value, context: &Context<'_>) -> Vec<Finding> {
+    check_object(&Object::new(object, context.catalog()), context)
+}
+
+/// [`check`] for an object whose pods were found already.
+pub fn check_object(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in RULES {
+        let Some(severity) = context.policy.severity(rule) else { continue };
+        let first = findings.len();
+        match rule.check {
+            Check::Object(check) => findings.extend(check(object, context)),
+            Check::Pod(check) => {
+                for pod in object.pods().iter().filter(|pod| rule.scope.covers(pod)) {
+                    findings.extend(check(pod, context));
+                }
+            }
+        }
+        if findings.len() > first {
+            weigh(rule, severity, object, context, &mut findings, first);
+        }
+    }
+    findings
+}
+
+/// Gives the findings of `rule` from `first` on their severity, and takes away what is exempt and repairs that are off.
+fn weigh(
+    rule: &'static Rule,
+    severity: Severity,
+    object: &Object<'_>,
+    context: &Context<'_>,
+    findings: &mut Vec<Finding>,
+    first: usize,
+) {
+    let repairs = context.policy.repairs(rule);
+    let exempt = exemption(rule, object, context);
+    let mut weighed = findings.split_off(first);
+    weighed.retain_mut(|finding| {
+        finding.severity = severity;
+        match &exempt {
+            Some(Exempt::Exempted { .. }) => return false,
+            Some(Exempt::Expired { severity: Some(lowered), .. }) => finding.severity = severity.min(*lowered),
+            Some(Exempt::Expired { severity: None, .. }) | None => {}
+        }
+        let pod = object.pod_at(&finding.at);
+        if allowed_by_annotation(rule, object, pod.and_then(|pod| pod.metadata()).map(|node| node.value()), context) {
+            return false;
+        }
+        let skipped = match pod {
+            Some(pod) => pod.skips(rule.name),
+            None => object.pods().iter().any(|pod| pod.skips(rule.name)),
+        };
+        if !repairs || skipped {
+            finding.fix = None;
+        }
+        true
+    });
+    findings.append(&mut weighed);
+}
+
+fn exemption(rule: &'static Rule, object: &Object<'_>, context: &Context<'_>) -> Option<Exempt> {
+    let identity = object.identity();
+    let name = if identity.name.is_empty() {
+        object.value().get("metadata").and_then(|metadata| text(metadata, "generateName")).unwrap_or_default()
+    } else {
+        identity.name
+    };
+    let subject = Subject { namespace: identity.namespace.or(context.namespace), kind: identity.kind, name };
+    context.policy.exemption(rule, &subject, context.today)
+}
+
+/// Whether the owner of the workload exempted it by annotation, and may: the reason must not be empty.
+fn allowed_by_annotation(rule: &'static Rule, object: &Object<'_>, template: Option<&Value>, context: &Context<'_>) -> bool {
+    let own = object.value().get("metadata");
+    let mut reasons = [template, own]
+        .into_iter()
+        .flatten()
+        .filter_map(|metadata| metadata.get("annotations")?.as_object())
+        .flat_map(|annotations| annotations.iter())
+        .filter(|(key, _)| key.strip_prefix(ALLOW_PREFIX) == Some(rule.name));
+    reasons.any(|(_, reason)| reason.as_str().is_some_and(|reason| !reason.trim().is_empty()))
+        && context.policy.owner_may_allow(rule)
+}

@@ -1,0 +1,288 @@
+//! The other objects in sight: budgets, autoscalers and workloads, and how sure we are of what is not there.
+
+use serde_json::Value;
+
+use crate::catalog::Catalog;
+use crate::disruption::Allowance;
+use crate::node::{integer, list, text};
+use crate::object::{Identity, Object};
+use crate::selector::Selector;
+
+/// An answer of the inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight<T> {
+    /// It is in sight.
+    Present(T),
+    /// It would be in sight if there was one.
+    Absent,
+    /// It is not in sight, which says nothing.
+    Unknown,
+}
+
+/// The facts that rules need of other objects. The objects themselves are not kept.
+#[derive(Clone, Debug, Default)]
+pub struct Inventory {
+    whole: bool,
+    budgets: Vec<Budget>,
+    autoscalers: Vec<Autoscaler>,
+    workloads: Vec<Sighted>,
+}
+
+/// A PodDisruptionBudget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Its name.
+    pub name: String,
+    /// Its namespace, when it names one.
+    pub namespace: Option<String>,
+    selector: Option<Selector>,
+}
+
+/// What changes the replicas of a workload: a HorizontalPodAutoscaler or a KEDA ScaledObject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Autoscaler {
+    namespace: Option<String>,
+    target_group: Option<String>,
+    target_kind: String,
+    target_name: String,
+    /// The fewest pods it keeps.
+    pub floor: i64,
+    /// The resources (`cpu`, `memory`) of which it measures the use against the request.
+    pub utilization_of: Vec<String>,
+}
+
+/// A workload, as far as a budget or autoscaler must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighted {
+    /// Where it was seen.
+    pub origin: String,
+    /// Its group and kind.
+    pub kind: (String, String),
+    /// Its name.
+    pub name: String,
+    /// Its namespace, when it names one.
+    pub namespace: Option<String>,
+    /// Its replicas, when they are known.
+    pub replicas: Option<i64>,
+    /// Whether its kind has the scale subresource.
+    pub scalable: bool,
+    labels: Vec<(String, String)>,
+}
+
+impl Inventory {
+    /// Nothing is in sight, and that says nothing: what admission and a lone file see.
+    pub fn unknown() -> Self {
+        Self::default()
+    }
+
+    /// What is added is all there is: what a linter of a whole project sees.
+    pub fn whole() -> Self {
+        Self { whole: true, ..Self::default() }
+    }
+
+    /// Takes the facts of `object`, seen at `origin` (a file, or nothing).
+    pub fn add(&mut self, object: &Value, origin: &str, catalog: &Catalog) {
+        let identity = Identity::of(object);
+        let namespace = identity.namespace.map(str::to_owned);
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        match (identity.group, identity.kind) {
+            ("policy", "PodDisruptionBudget") => self.budgets.push(Budget {
+                name: identity.name.to_owned(),
+                namespace,
+                selector: spec.get("selector").and_then(Selector::from_value),
+            }),
+            ("autoscaling", "HorizontalPodAutoscaler") => {
+                self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicas")).unwrap_or(1)));
+            }
+            ("keda.sh", "ScaledObject") => {
+                self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicaCount")).unwrap_or(0)));
+            }
+            _ => self.add_workload(object, identity, origin, catalog),
+        }
+    }
+
+    fn add_workload(&mut self, object: &Value, identity: Identity<'_>, origin: &str, catalog: &Catalog) {
+        if catalog.kind(identity.group, identity.kind).is_none() {
+            return;
+        }
+        let object = Object::new(object, catalog);
+        for pod in object.pods() {
+            self.workloads.push(Sighted {
+                origin: origin.to_owned(),
+                kind: (identity.group.to_owned(), identity.kind.to_owned()),
+                name: identity.name.to_owned(),
+                namespace: identity.namespace.map(str::to_owned),
+                replicas: pod.replicas(),
+                scalable: object.definition().is_some_and(|kind| kind.scalable),
+                labels: pod.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            });
+        }
+    }
+
+    /// Takes what another inventory saw.
+    pub fn merge(&mut self, other: Inventory) {
+        self.budgets.extend(other.budgets);
+        self.autoscalers.extend(other.autoscalers);
+        self.workloads.extend(other.workloads);
+    }
+
+    /// The budgets that select, or could select, a pod with these labels in `namespace`. Where one of the two names no
+    /// namespace they may well meet.
+    pub fn budgets_of<'a, 'l>(
+        &'a self,
+        namespace: Option<&str>,
+        label: impl Fn(&str) -> Option<&'l str>,
+    ) -> Sight<Vec<&'a Budget>> {
+        let found: Vec<_> = self
+            .budgets
+            .iter()
+            .filter(|budget| may_meet(budget.namespace.as_deref(), namespace))
+            .filter(|budget| budget.selector.as_ref().is_some_and(|selector| selector.matches(&label)))
+            .collect();
+        self.answer(found)
+    }
+
+    /// The autoscalers that target the workload, in its namespace or in one that is not named.
+    pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
+        let found: Vec<_> = self
+            .autoscalers
+            .iter()
+            .filter(|scaler| {
+                scaler.target_name == workload.name
+                    && scaler.target_kind == workload.kind
+                    && scaler.target_group.as_deref().is_none_or(|group| group == workload.group)
+                    && may_meet(scaler.namespace.as_deref(), namespace)
+            })
+            .collect();
+        self.answer(found)
+    }
+
+    /// The workloads whose pods `selector` selects in exactly `namespace` (both may be unnamed), nearest first: those of
+    /// the same file if there are any, else of the same folder, else all. Variants of one workload for several
+    /// environments lie in several folders, and a budget is meant for its neighbours.
+    pub fn workloads_selected(&self, selector: &Selector, namespace: Option<&str>, origin: &str) -> Sight<Vec<&Sighted>> {
+        let found: Vec<_> = self
+            .workloads
+            .iter()
+            .filter(|workload| workload.namespace.as_deref() == namespace)
+            .filter(|workload| {
+                selector.matches(|key| workload.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()))
+            })
+            .collect();
+        let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
+        let same_file: Vec<_> = found.iter().filter(|workload| workload.origin == origin).copied().collect();
+        if !same_file.is_empty() {
+            return Sight::Present(same_file);
+        }
+        let same_folder: Vec<_> = found.iter().filter(|workload| folder(&workload.origin) == folder(origin)).copied().collect();
+        if !same_folder.is_empty() {
+            return Sight::Present(same_folder);
+        }
+        self.answer(found)
+    }
+
+    fn answer<T>(&self, found: Vec<T>) -> Sight<Vec<T>> {
+        match (found.is_empty(), self.whole) {
+            (false, _) => Sight::Present(found),
+            (true, true) => Sight::Absent,
+            (true, false) => Sight::Unknown,
+        }
+    }
+}
+
+impl Sighted {
+    /// The workload as an identity, to ask for its autoscalers.
+    pub fn identity(&self) -> Identity<'_> {
+        Identity {
+            group: &self.kind.0,
+            version: "",
+            kind: &self.kind.1,
+            name: &self.name,
+            namespace: self.namespace.as_deref(),
+        }
+    }
+}
+
+/// Whether objects of these namespaces may be in the same one: `None` is a namespace that is not named.
+fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    }
+}
+
+fn horizontal(spec: &Value, namespace: Option<String>, floor: i64) -> Option<Autoscaler> {
+    let target = spec.get("scaleTargetRef")?;
+    let mut utilization_of = Vec::new();
+    if spec.get("targetCPUUtilizationPercentage").is_some_and(|value| !value.is_null()) {
+        utilization_of.push("cpu".to_owned());
+    }
+    for metric in list(spec, "metrics") {
+        // autoscaling/v2 nests the target; v2beta1 has `targetAverageUtilization`; KEDA has none of them here.
+        for source in ["resource", "containerResource"] {
+            let Some(resource) = metric.get(source) else { continue };
+            let nested = resource.get("target").is_some_and(|target| {
+                text(target, "type") == Some("Utilization") || target.get("averageUtilization").is_some()
+            });
+            if nested || resource.get("targetAverageUtilization").is_some() {
+                utilization_of.extend(text(resource, "name").map(str::to_owned));
+            }
+        }
+    }
+    Some(Autoscaler {
+        namespace,
+        // Before autoscaling/v2 many left the version out or wrote a long-removed group; the group then tells nothing.
+        target_group: text(target, "apiVersion")
+            .and_then(|version| version.rsplit_once('/'))
+            .map(|(group, _)| group.to_owned())
+            .filter(|group| group != "extensions"),
+        target_kind: text(target, "kind").unwrap_or("Deployment").to_owned(),
+        target_name: text(target, "name")?.to_owned(),
+        floor,
+        utilization_of,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn budget(namespace: Option<&str>) -> Value {
+        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b", "namespace": namespace},
+               "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "llm"}}}})
+    }
+
+    fn label(key: &str) -> Option<&'static str> {
+        (key == "app").then_some("llm")
+    }
+
+    #[test]
+    fn absence_is_known_only_when_the_whole_is_in_sight() {
+        assert_eq!(Inventory::unknown().budgets_of(None, label), Sight::Unknown);
+        assert_eq!(Inventory::whole().budgets_of(None, label), Sight::Absent);
+    }
+
+    #[test]
+    fn a_budget_without_namespace_may_meet_every_pod() {
+        let mut inventory = Inventory::whole();
+        inventory.add(&budget(None), "a.yaml", Catalog::builtin());
+        assert!(matches!(inventory.budgets_of(Some("ml"), label), Sight::Present(found) if found.len() == 1));
+        let mut inventory = Inventory::whole();
+        inventory.add(&budget(Some("other")), "a.yaml", Catalog::builtin());
+        assert_eq!(inventory.budgets_of(Some("ml"), label), Sight::Absent);
+    }
+
+    #[test]
+    fn the_floor_of_an_autoscaler_is_one_unless_it_says_more() {
+        let mut inventory = Inventory::whole();
+        let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
+            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}, "maxReplicas": 5,
+                     "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]}});
+        inventory.add(&scaler, "a.yaml", Catalog::builtin());
+        let workload = Identity { group: "apps", version: "v1", kind: "Deployment", name: "llm", namespace: None };
+        let Sight::Present(found) = inventory.autoscalers_of(workload, None) else { panic!("not found") };
+        assert_eq!((found[0].floor, found[0].utilization_of.as_slice()), (1, ["cpu".to_owned()].as_slice()));
+    }
+}
