@@ -29,10 +29,8 @@ pub struct Catalog {
     kinds: Vec<Kind>,
     resources: Resources,
     device_classes: Vec<DeviceClass>,
-    /// Operators that complete the pods they own.
-    pub operators: Operators,
-    /// Labels and taints of nodes.
-    pub nodes: Nodes,
+    operators: Operators,
+    nodes: Nodes,
 }
 
 static BUILTIN: LazyLock<Catalog> = LazyLock::new(|| {
@@ -103,6 +101,16 @@ impl Catalog {
     /// All extended resources known.
     pub fn extended_resources(&self) -> impl Iterator<Item = &Accelerator> {
         self.resources.iter()
+    }
+
+    /// Operators that complete the pods they own, and the containers that platforms add.
+    pub fn operators(&self) -> &Operators {
+        &self.operators
+    }
+
+    /// Labels and taints of nodes.
+    pub fn nodes(&self) -> &Nodes {
+        &self.nodes
     }
 
     /// The DRA device class of this name.

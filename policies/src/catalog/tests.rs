@@ -159,7 +159,7 @@ fn what_is_added_takes_the_place_of_what_was_there() {
 
 #[test]
 fn operators_are_known_by_label_and_owner() {
-    let operators = &Catalog::builtin().operators;
+    let operators = Catalog::builtin().operators();
     let label = |key: &str| (key == "ray.io/is-ray-node").then_some("yes");
     assert_eq!(operators.by_label(label).map(|operator| operator.name.as_str()), Some("KubeRay"));
     assert!(operators.by_label(|_| None).is_none());
