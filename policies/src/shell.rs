@@ -1,0 +1,285 @@
+//! What a container runs: `command` and `args` as the words that the program gets, with `$(VAR)` resolved as the kubelet
+//! does and `sh -c "…"` taken apart by the rules of the shell.
+//!
+//! What cannot be told (a variable that is not in the container, a command substitution, the braces of a template) is
+//! kept as it is written and marked as unknown, so that nobody takes it for a value.
+
+mod environment;
+mod script;
+
+use std::borrow::Cow;
+
+pub use environment::{Environment, Setting};
+
+/// One word of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word<'a> {
+    /// The text; what could not be resolved stands in it as written.
+    pub text: Cow<'a, str>,
+    /// Whether all of it is known.
+    pub known: bool,
+}
+
+/// One program and its arguments.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command<'a> {
+    /// The program and its arguments.
+    pub words: Vec<Word<'a>>,
+    /// An unquoted variable of unknown value among the words: it may stand for any number of arguments.
+    pub hidden: Option<String>,
+}
+
+/// All that a container runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine<'a> {
+    /// The programs in the order in which they are written: one, or those of a shell script.
+    pub commands: Vec<Command<'a>>,
+    /// Whether the container says the program, and does not leave it to the image.
+    pub has_program: bool,
+}
+
+/// What a flag is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flag<'a> {
+    /// It stands there without a value.
+    Bare,
+    /// To this value.
+    Set(&'a str),
+    /// To a value that is not known here; the text as written.
+    Unknown(&'a str),
+}
+
+const SHELLS: [&str; 6] = ["sh", "bash", "ash", "dash", "zsh", "ksh"];
+
+/// Programs that start another one, which stands behind their own flags.
+const WRAPPERS: [&str; 38] = [
+    "exec",
+    "nohup",
+    "time",
+    "env",
+    "sudo",
+    "tini",
+    "tini-static",
+    "dumb-init",
+    "catatonit",
+    "numactl",
+    "stdbuf",
+    "timeout",
+    "nice",
+    "ionice",
+    "taskset",
+    "setpriv",
+    "gosu",
+    "su-exec",
+    "unbuffer",
+    "command",
+    "uv",
+    "poetry",
+    "pipenv",
+    "conda",
+    "micromamba",
+    "opentelemetry-instrument",
+    "ddtrace-run",
+    "nsys",
+    "ld-linux-x86-64.so.2",
+    "nvidia_entrypoint.sh",
+    "entrypoint.sh",
+    "docker-entrypoint.sh",
+    "python",
+    "python3",
+    "run",
+    "launcher",
+    "s6-setuidgid",
+    "pdm",
+];
+
+/// Programs whose arguments are texts and names, not programs.
+const INERT: [&str; 22] = [
+    "echo", "printf", "pip", "pip3", "apt-get", "apt", "apk", "grep", "pkill", "pgrep", "kill", "which", "ls", "cat",
+    "cd", "mkdir", "rm", "cp", "mv", "test", "[", "chmod",
+];
+
+impl<'a> CommandLine<'a> {
+    /// What a container with this `command`, `args` and environment runs.
+    pub fn of(command: &[Cow<'a, str>], args: &[Cow<'a, str>], environment: &Environment<'a>) -> Self {
+        let words: Vec<Word<'a>> = command.iter().chain(args).map(|word| environment.expand(word)).collect();
+        let has_program = !command.is_empty();
+        if words.is_empty() {
+            return Self { commands: Vec::new(), has_program };
+        }
+        let mut commands = Vec::new();
+        unwrap_shell(Command { words, hidden: None }, environment, 0, &mut commands);
+        Self { commands, has_program }
+    }
+
+    /// Whether nothing is written: the image decides all.
+    pub fn is_empty(&self) -> bool {
+        self.commands.is_empty()
+    }
+
+    /// The last word of the first program's path, for messages.
+    pub fn program(&self) -> Option<&str> {
+        self.commands.first()?.words.first().map(|word| basename(&word.text))
+    }
+}
+
+/// Adds `command` to `found` or, when it is a shell with a script, the commands of the script.
+fn unwrap_shell<'a>(command: Command<'a>, environment: &Environment<'a>, depth: usize, found: &mut Vec<Command<'a>>) {
+    // Nobody nests shells deeper than this, and text from outside must not decide how deep we go.
+    if depth < 4
+        && let Some((script, parameters)) = script_of(&command)
+    {
+        // What the kubelet could not resolve looks to the reader like a command substitution: unknown all the same.
+        for inner in script::commands(&script.text, &parameters, environment) {
+            unwrap_shell(inner, environment, depth + 1, found);
+        }
+        return;
+    }
+    found.push(command);
+}
+
+/// The script of `sh -c script`, perhaps behind wrappers, and the words that follow it.
+fn script_of<'a>(command: &Command<'a>) -> Option<(Word<'a>, Vec<Word<'a>>)> {
+    let words = &command.words;
+    let shell = command.programs().find(|at| SHELLS.contains(&basename(&words[*at].text)))?;
+    let mut at = shell + 1;
+    while let Some(option) = words.get(at).map(|word| word.text.as_ref()) {
+        if !option.starts_with(['-', '+']) || option == "--" {
+            return None;
+        }
+        at += 1;
+        if option.starts_with("--") {
+            continue;
+        }
+        if option.contains('c') {
+            let mut rest = words[at..].iter().cloned();
+            return rest.next().map(|script| (script, rest.collect()));
+        }
+        if option.ends_with('o') {
+            at += 1;
+        }
+    }
+    None
+}
+
+/// The part of a path behind its last slash; a flag is no path.
+pub(crate) fn basename(word: &str) -> &str {
+    if word.starts_with('-') {
+        return word;
+    }
+    word.rfind('/').map_or(word, |slash| &word[slash + 1..])
+}
+
+impl<'a> Command<'a> {
+    /// The positions at which the program may stand: the first and, behind wrappers, those that follow them.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = usize> + use<'_, 'a> {
+        let mut next = (!self.words.is_empty()).then_some(0);
+        std::iter::from_fn(move || {
+            let here = next?;
+            next = None;
+            if WRAPPERS.contains(&basename(&self.words[here].text)) {
+                let mut at = here + 1;
+                while self.words.get(at).is_some_and(|word| is_wrapper_argument(&word.text)) {
+                    at += 1;
+                }
+                next = (at < self.words.len()).then_some(at);
+            }
+            Some(here)
+        })
+    }
+
+    /// Whether the words are arguments of a program that only shows, installs or looks for things.
+    pub(crate) fn is_inert(&self) -> bool {
+        self.words.first().is_some_and(|word| INERT.contains(&basename(&word.text)))
+    }
+
+    /// Where the words of `phrase` stand in a row, told by the position after them. The first may stand behind a
+    /// directory; a phrase of one word must be the program.
+    pub(crate) fn find(&self, phrase: &[String]) -> Option<usize> {
+        if self.is_inert() {
+            return None;
+        }
+        match phrase {
+            [] => None,
+            [word] => self.programs().find(|at| same_word(word, basename(&self.words[*at].text))).map(|at| at + 1),
+            [first, rest @ ..] => (0..self.words.len())
+                .filter(|at| same_word(first, basename(&self.words[*at].text)))
+                .find_map(|at| self.follows(at + 1, rest)),
+        }
+    }
+
+    /// Whether `phrase` follows from `at` on, where `...` stands for any words; the position after it.
+    fn follows(&self, at: usize, phrase: &[String]) -> Option<usize> {
+        match phrase {
+            [] => Some(at),
+            [gap, rest @ ..] if gap == "..." => (at..=self.words.len()).find_map(|at| self.follows(at, rest)),
+            [word, rest @ ..] => {
+                let text = self.words.get(at)?.text.as_ref();
+                let text = if word.starts_with("--") { text.split('=').next().unwrap_or(text) } else { text };
+                if same_word(word, text) { self.follows(at + 1, rest) } else { None }
+            }
+        }
+    }
+
+    /// What the flag `name` is set to, where it stands last. Dashes and underscores within are alike.
+    pub fn flag(&self, name: &str) -> Option<Flag<'_>> {
+        for (at, word) in self.words.iter().enumerate().rev() {
+            let (written, value) = match word.text.split_once('=') {
+                Some((written, value)) if written.starts_with('-') => (written, Some(value)),
+                _ => (word.text.as_ref(), None),
+            };
+            if !same_flag(written, name) {
+                continue;
+            }
+            return Some(match value {
+                Some(value) if word.known => Flag::Set(value),
+                Some(value) => Flag::Unknown(value),
+                None => match self.words.get(at + 1) {
+                    Some(next) if is_value(&next.text) => {
+                        if next.known {
+                            Flag::Set(&next.text)
+                        } else {
+                            Flag::Unknown(&next.text)
+                        }
+                    }
+                    _ => Flag::Bare,
+                },
+            });
+        }
+        None
+    }
+
+    /// What the last of these flags is set to, with the name that was written first in `names` on a draw.
+    pub fn any_flag<'s>(&'s self, names: &[String]) -> Option<Flag<'s>> {
+        names.iter().find_map(|name| self.flag(name))
+    }
+}
+
+/// Whether a word behind a wrapper is its own: a flag, a number, a core list, an assignment, `run`, or a user.
+fn is_wrapper_argument(word: &str) -> bool {
+    word.starts_with('-') && word != "-m"
+        || word.starts_with(|first: char| first.is_ascii_digit())
+        || !word.starts_with('/') && word.contains('=')
+}
+
+/// Whether a word behind a flag is its value and not the next flag: negative numbers are values.
+fn is_value(word: &str) -> bool {
+    match word.strip_prefix('-') {
+        Some(rest) => rest.starts_with(|first: char| first.is_ascii_digit()),
+        None => true,
+    }
+}
+
+/// Whether two flags are the same, dashes and underscores taken as one behind the first two signs.
+fn same_flag(written: &str, name: &str) -> bool {
+    let dash = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    written.len() == name.len() && written.starts_with('-') && written.bytes().map(dash).eq(name.bytes().map(dash))
+}
+
+/// Whether a word of a phrase, which may hold `*`, fits a word of a command.
+fn same_word(pattern: &str, word: &str) -> bool {
+    if pattern.contains('*') { fast_glob::glob_match(pattern, word) } else { pattern == word }
+}
+
+#[cfg(test)]
+mod tests;
