@@ -1,0 +1,94 @@
+//! Defaults an object as the API server does, as far as a rule could tell the difference.
+//!
+//! Source: kubernetes/kubernetes `pkg/apis/core/v1/defaults.go`, `pkg/apis/apps/v1/defaults.go`. It stands in for the
+//! real API server where none runs.
+
+use buttress_policies::catalog::Catalog;
+use buttress_policies::object::Object;
+use buttress_policies::path::Path;
+use serde_json::{Value, json};
+
+/// The object as the API server would give it back. Custom resources are given back as they are.
+pub fn defaulted(object: &Value) -> Value {
+    let mut result = object.clone();
+    let seen = Object::new(object, Catalog::builtin());
+    let identity = seen.identity();
+    if !matches!(identity.group, "" | "apps" | "batch") {
+        return result;
+    }
+    if identity.is("apps", "Deployment") || identity.is("apps", "StatefulSet") {
+        set(&mut result, &["spec"], "replicas", json!(1));
+        set(&mut result, &["spec"], "revisionHistoryLimit", json!(10));
+    }
+    if identity.is("apps", "Deployment") {
+        set(&mut result, &["spec"], "progressDeadlineSeconds", json!(600));
+    }
+    for pod in seen.pods() {
+        default_pod(&mut result, pod.spec().path());
+    }
+    result
+}
+
+fn default_pod(object: &mut Value, spec: &Path) {
+    let Some(spec) = object.pointer_mut(spec.as_str()).filter(|spec| spec.is_object()) else { return };
+    for (field, value) in [
+        ("restartPolicy", json!("Always")),
+        ("dnsPolicy", json!("ClusterFirst")),
+        ("schedulerName", json!("default-scheduler")),
+        ("securityContext", json!({})),
+        ("terminationGracePeriodSeconds", json!(30)),
+    ] {
+        set(spec, &[], field, value);
+    }
+    for list in ["initContainers", "containers"] {
+        for container in spec.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            default_container(container);
+        }
+    }
+}
+
+fn default_container(container: &mut Value) {
+    if !container.is_object() {
+        return;
+    }
+    for (field, value) in [
+        ("terminationMessagePath", json!("/dev/termination-log")),
+        ("terminationMessagePolicy", json!("File")),
+        ("imagePullPolicy", json!("IfNotPresent")),
+        ("resources", json!({})),
+    ] {
+        set(container, &[], field, value);
+    }
+    let limits = container.pointer("/resources/limits").and_then(Value::as_object).cloned().unwrap_or_default();
+    for (resource, quantity) in limits {
+        set(container, &["resources", "requests"], &resource, quantity);
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        let Some(probe) = container.get_mut(probe).filter(|probe| probe.is_object()) else { continue };
+        for (field, value) in [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)] {
+            set(probe, &[], field, json!(value));
+        }
+    }
+    for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        set(port, &[], "protocol", json!("TCP"));
+    }
+}
+
+/// Puts `value` under `field` where nothing is, making mappings on the way; leaves alone what has the wrong type.
+fn set(value: &mut Value, way: &[&str], field: &str, default: Value) {
+    let mut here = value;
+    for key in way {
+        let Some(map) = here.as_object_mut() else { return };
+        let next = map.entry(*key).or_insert(Value::Null);
+        if next.is_null() {
+            *next = json!({});
+        }
+        here = next;
+    }
+    if let Some(map) = here.as_object_mut() {
+        let slot = map.entry(field).or_insert(Value::Null);
+        if slot.is_null() {
+            *slot = default;
+        }
+    }
+}

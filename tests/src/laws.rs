@@ -1,0 +1,171 @@
+//! The laws that hold for every object, each as a check that says what is broken.
+
+use buttress_policies::catalog::Catalog;
+use buttress_policies::context::Context;
+use buttress_policies::finding::{Finding, Safety};
+use buttress_policies::inventory::Inventory;
+use buttress_policies::object::Object;
+use buttress_policies::policy::Effective;
+use buttress_policies::rule::Needs;
+use buttress_policies::{check, repair};
+use jiff::civil::{Date, date};
+use serde_json::Value;
+
+/// The day on which the tests take place.
+pub const TODAY: Date = date(2026, 11, 22);
+
+/// A context that sees the whole: what is not in `inventory` is not there.
+pub fn context<'a>(policy: &'a Effective, inventory: &'a Inventory) -> Context<'a> {
+    Context { policy, inventory, namespace: None, origin: "", today: TODAY }
+}
+
+/// *Calm*: what was repaired needs no repair, edits replayed on the old object give the new one, and a safe repair kept
+/// everything the author wrote.
+pub fn calm(object: &Value, context: &Context<'_>, limit: Safety) -> Result<(), String> {
+    let repaired = repair(object, context, limit);
+    if let Some(finding) = repaired.withheld.first() {
+        return Err(format!("{} had to be withheld at {}", finding.rule.name, finding.at));
+    }
+    let mut replayed = object.clone();
+    for edit in &repaired.edits {
+        edit.apply(&mut replayed).map_err(|error| format!("{edit:?} does not replay: {error}"))?;
+    }
+    if replayed != repaired.object {
+        return Err("the edits do not give the repaired object".to_owned());
+    }
+    if limit == Safety::Safe {
+        keeps(object, &repaired.object, "")?;
+    }
+    let again = repair(&repaired.object, context, limit);
+    if let Some(edit) = again.edits.first() {
+        return Err(format!("repairing again still makes {edit:?}"));
+    }
+    let repairable = |finding: &&Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety <= limit && !fix.edits.is_empty());
+    match repaired.left.iter().find(repairable) {
+        Some(finding) => Err(format!("{} is left at {} although it has a repair", finding.rule.name, finding.at)),
+        None => Ok(()),
+    }
+}
+
+/// Whether `after` still says all that `before` says: nothing changed, taken away or reordered; `null` says nothing.
+fn keeps(before: &Value, after: &Value, at: &str) -> Result<(), String> {
+    match (before, after) {
+        (Value::Null, _) => Ok(()),
+        (Value::Object(old), Value::Object(new)) => old.iter().try_for_each(|(key, value)| match new.get(key) {
+            Some(now) => keeps(value, now, &format!("{at}/{key}")),
+            None if value.is_null() => Ok(()),
+            None => Err(format!("a safe repair took {at}/{key} away")),
+        }),
+        (Value::Array(old), Value::Array(new)) if new.len() >= old.len() => {
+            old.iter().zip(new).enumerate().try_for_each(|(index, (value, now))| keeps(value, now, &format!("{at}/{index}")))
+        }
+        _ if before == after => Ok(()),
+        _ => Err(format!("a safe repair changed {at}")),
+    }
+}
+
+/// *Defaults*: the API server's defaults change no finding.
+pub fn defaults(object: &Value, context: &Context<'_>) -> Result<(), String> {
+    let places = |object: &Value| {
+        let mut places: Vec<_> = check(object, context).iter().map(|finding| (finding.rule.name, finding.at.to_string())).collect();
+        places.sort();
+        places
+    };
+    let (before, after) = (places(object), places(&crate::defaulting::defaulted(object)));
+    if before == after { Ok(()) } else { Err(format!("findings {before:?} became {after:?} by the API server's defaults")) }
+}
+
+/// *Text*: the repair made on the text gives the repaired object, and repairing the text again changes no byte.
+pub fn text(text: &str, context: &Context<'_>, limit: Safety) -> Result<(), String> {
+    let mut current = text.to_owned();
+    let documents = buttress_yaml::File::parse(text).documents().len();
+    for index in 0..documents {
+        let file = buttress_yaml::File::parse(current.as_str());
+        let Some(Ok(value)) = file.documents().get(index).map(|document| document.value()) else { continue };
+        let repaired = repair(value, context, limit);
+        if repaired.edits.is_empty() {
+            continue;
+        }
+        let edited = match buttress_yaml::edit(&file, index, &repaired.edits) {
+            Ok(edited) => edited,
+            // A refusal is the editor's right: aliases, templates. That refusals are rare is measured elsewhere.
+            Err(_) => continue,
+        };
+        let read = buttress_yaml::File::parse(edited.as_str());
+        for (other, document) in read.documents().iter().enumerate() {
+            let expected = if other == index { Ok(&repaired.object) } else { file.documents()[other].value() };
+            match (document.value(), expected) {
+                (Ok(now), Ok(expected)) if now == expected => {}
+                (Err(_), Err(_)) => {}
+                _ => return Err(format!("document {other} of the edited text is not what it should be")),
+            }
+        }
+        if read.documents().len() != documents {
+            return Err("the number of documents changed".to_owned());
+        }
+        kept_lines(&current, &edited)?;
+        current = edited;
+    }
+    Ok(())
+}
+
+/// Whether the lines of the old text are still there, in order. A line may have grown: flow style, or a key that had no
+/// value.
+fn kept_lines(before: &str, after: &str) -> Result<(), String> {
+    let mut new = after.lines();
+    for line in before.lines() {
+        let start = line.trim_end().trim_end_matches(['}', ']', '{', '[', '~', ' ']).trim_end_matches("null");
+        if start.trim().is_empty() {
+            continue;
+        }
+        if !new.any(|candidate| candidate.starts_with(start)) {
+            return Err(format!("the line `{line}` is gone"));
+        }
+    }
+    Ok(())
+}
+
+/// *Source*: a pod made from the template of a repaired workload is not patched, by the rules that need no more than
+/// the pod. Templates that Buttress does not complete at the source, or whose operator changes them, say nothing.
+pub fn source(object: &Value, context: &Context<'_>) -> Result<(), String> {
+    let repaired = repair(object, context, Safety::Safe);
+    let unknown = Inventory::unknown();
+    let admission = Context { inventory: &unknown, ..*context };
+    for pod in buttress_review::pods_of(&repaired.object, Catalog::builtin()) {
+        let fixed = check(&pod, &admission);
+        let patched = fixed.iter().find(|finding| {
+            finding.rule.needs == Needs::Pod && finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe && !fix.edits.is_empty())
+        });
+        if let Some(finding) = patched {
+            return Err(format!("the pod of a repaired {} is still patched by {}", Object::new(object, Catalog::builtin()).identity().kind, finding.rule.name));
+        }
+    }
+    Ok(())
+}
+
+/// *Patch*: what the webhook sends gives the repaired pod and one annotation more, and nothing else.
+pub fn patch(pod: &Value, context: &Context<'_>) -> Result<(), String> {
+    let repaired = repair(pod, context, Safety::Safe);
+    let Some(operations) = buttress_review::patch(pod, &repaired) else {
+        return if repaired.edits.is_empty() { Ok(()) } else { Err("there is a repair and no patch".to_owned()) };
+    };
+    let mut patched = pod.clone();
+    json_patch::patch(&mut patched, &operations).map_err(|error| format!("the patch does not apply: {error}"))?;
+    let annotation = patched.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut).and_then(|annotations| annotations.remove("buttress.dev/injected"));
+    if annotation.is_none() {
+        return Err("the patch does not say what was injected".to_owned());
+    }
+    let mut expected = repaired.object.clone();
+    drop_empty_annotations(&mut patched);
+    drop_empty_annotations(&mut expected);
+    if patched == expected { Ok(()) } else { Err("the patched pod is not the repaired pod".to_owned()) }
+}
+
+/// An annotation cannot be without the mappings around it, which the pod may not have had.
+fn drop_empty_annotations(pod: &mut Value) {
+    if let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) {
+        if metadata.get("annotations").is_some_and(|annotations| annotations.is_null() || annotations.as_object().is_some_and(serde_json::Map::is_empty)) {
+            metadata.remove("annotations");
+        }
+    }
+}
