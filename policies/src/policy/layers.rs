@@ -1,5 +1,7 @@
 //! What is in force for one namespace: the built-in preset, and over it the Policies that match, by ascending priority.
 
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use jiff::civil::Date;
@@ -102,16 +104,10 @@ impl Effective {
     #[must_use]
     pub fn with_selection(mut self, select: &[&Rule], ignore: &[&Rule]) -> Self {
         if !select.is_empty() {
-            let table = select.iter().map(|rule| (Key::of(rule), self.state(rule))).collect();
-            self.table = Table::new(table);
+            self.table = select.iter().map(|rule| (rule.name, self.state(rule))).collect();
             self.others_off = true;
         }
-        if !ignore.is_empty() {
-            let mut entries = std::mem::take(&mut self.table).0;
-            entries.retain(|(key, _)| ignore.iter().all(|rule| Key::of(rule) != *key));
-            entries.extend(ignore.iter().map(|rule| (Key::of(rule), State::OFF)));
-            self.table = Table::new(entries);
-        }
+        self.table.extend(ignore.iter().map(|rule| (rule.name, State::OFF)));
         self
     }
 
@@ -192,8 +188,8 @@ impl Effective {
     }
 
     fn state(&self, rule: &Rule) -> State {
-        match self.table.get(Key::of(rule)) {
-            Some(state) => state,
+        match self.table.get(rule.name) {
+            Some(state) => *state,
             None if self.others_off => State::OFF,
             None => self.base.judge(rule, &Laid::under(self.base.preset, rule)),
         }
@@ -376,7 +372,7 @@ impl<'r> Stack<'r> {
     }
 
     fn table(&self) -> Table {
-        Table::new(self.rules.iter().map(|(rule, laid)| (Key::of(rule), self.base.judge(rule, laid))).collect())
+        self.rules.iter().map(|(rule, laid)| (rule.name, self.base.judge(rule, laid))).collect()
     }
 }
 
@@ -451,31 +447,39 @@ impl State {
     const OFF: Self = Self { severity: None, repair: false, locked: false, owner_may_allow: false };
 }
 
-/// A rule by where its name lies in memory. Names are static, so that equal keys are equal names; and to compare them is
-/// cheaper than to compare or hash text, which counts where every rule is looked up for every object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(usize, usize);
+/// How each rule is judged, by its name.
+type Table = HashMap<&'static str, State, BuildHasherDefault<NameHasher>>;
 
-impl Key {
-    fn of(rule: &Rule) -> Self {
-        Self(rule.name.as_ptr().addr(), rule.name.len())
+/// Hashes the names of rules. They are the program's own, so that nobody can choose them to collide and the safe but
+/// slow hash of the standard library is not needed: every rule is looked up for every object.
+#[derive(Clone, Copy, Debug, Default)]
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn mix(&mut self, word: u64) {
+        // Multiplying by 2^64 over the golden ratio spreads every bit upwards.
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
 }
 
-/// The rules, sorted by key.
-#[derive(Clone, Debug, Default)]
-struct Table(Vec<(Key, State)>);
-
-impl Table {
-    fn new(mut entries: Vec<(Key, State)>) -> Self {
-        entries.sort_unstable_by_key(|(key, _)| *key);
-        entries.dedup_by_key(|(key, _)| *key);
-        Self(entries)
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, _) = bytes.as_chunks::<8>();
+        words.iter().for_each(|word| self.mix(u64::from_le_bytes(*word)));
+        // The last eight bytes, some of them for the second time: quicker than to go through the odd ones one by one.
+        match bytes.last_chunk::<8>() {
+            Some(word) => self.mix(u64::from_le_bytes(*word)),
+            None => bytes.iter().for_each(|byte| self.mix(u64::from(*byte))),
+        }
     }
 
-    fn get(&self, key: Key) -> Option<State> {
-        let index = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        self.0.get(index).map(|(_, state)| *state)
+    fn write_u8(&mut self, _: u8) {
+        // The mark at the end of a text, which tells apart what is hashed with more behind it. Nothing is here.
+    }
+
+    fn finish(&self) -> u64 {
+        // The map takes the lowest bits for its place, and the spread went upwards.
+        self.0 ^ (self.0 >> 32)
     }
 }
 
