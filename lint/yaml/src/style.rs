@@ -67,5 +67,6 @@ pub(crate) fn format(document: &Document) -> Format {
         indent,
         list: most(&lists, 0).unwrap_or(usual.list),
         quote: if single > double { '\'' } else { usual.quote },
+        blocks: true,
     }
 }

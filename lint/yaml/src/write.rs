@@ -13,11 +13,13 @@ pub(crate) struct Format {
     pub(crate) list: usize,
     /// The quote for strings that need one and have no escapes.
     pub(crate) quote: char,
+    /// Whether strings of several lines may become block scalars.
+    pub(crate) blocks: bool,
 }
 
 impl Default for Format {
     fn default() -> Self {
-        Self { indent: 2, list: 0, quote: '"' }
+        Self { indent: 2, list: 0, quote: '"', blocks: true }
     }
 }
 
@@ -75,6 +77,7 @@ pub(crate) fn item(value: &Value, gap: usize, format: &Format, out: &mut Vec<Str
 /// Adds a scalar behind `lead`; the further lines of a block scalar are indented by `indent`.
 fn scalar_under(lead: &str, value: &Value, indent: usize, format: &Format, out: &mut Vec<String>) {
     if let Value::String(text) = value
+        && format.blocks
         && let Some((header, body)) = literal(text)
     {
         out.push(format!("{lead}{header}"));
@@ -98,9 +101,9 @@ pub(crate) fn literal(text: &str) -> Option<(&'static str, Vec<&str>)> {
     let fits = text.contains('\n')
         && !body.is_empty()
         && !body.starts_with([' ', '\t', '\n'])
-        && !body.ends_with(['\n', ' ', '\t'])
-        // A line of blanks alone could be taken for indentation.
-        && body.split('\n').all(|line| line.is_empty() || !line.trim_matches([' ', '\t']).is_empty())
+        && !body.ends_with('\n')
+        // A line of blanks alone could be taken for indentation, and so could a tab at its front.
+        && body.split('\n').all(|line| line.is_empty() || !line.starts_with('\t') && !line.ends_with([' ', '\t']))
         && body.chars().all(|character| character == '\n' || character == '\t' || printable(character));
     fits.then(|| (header, body.split('\n').collect()))
 }

@@ -4,12 +4,12 @@ use serde_json::Value;
 
 use crate::document::Document;
 use crate::edit::place::{Way, kind};
-use crate::edit::replace::{FlowWriter, dash, lines_after};
+use crate::edit::replace::{FlowWriter, comment_below, dash, lines_after};
 use crate::edit::{Plan, Replacement};
 use crate::read::line_end;
 use crate::style::{self, column, line_break, line_start};
 use crate::tree::{Child, EXPLICIT, Kind};
-use crate::write::{self, indented};
+use crate::write::{self, Format, indented};
 
 /// Adds a pair to the mapping at the end of the way.
 pub(crate) fn pair(document: &Document, way: &Way, key: &str, value: &Value) -> Plan {
@@ -29,11 +29,11 @@ pub(crate) fn pair(document: &Document, way: &Way, key: &str, value: &Value) -> 
     if !text[start..first.start as usize].bytes().all(|byte| matches!(byte, b' ' | b'-')) {
         return Err("the mapping does not start its line".to_owned());
     }
-    let mut lines = Vec::new();
-    write::pair(key, value, &style::format(document), &mut lines);
-    let lines: Vec<String> = lines.iter().map(|line| indented(line, by)).collect();
     let end = document.tree.node(mapping).map_or(0, |node| node.end as usize);
     let at = after_comments(document, end, |comment| comment >= by);
+    let mut lines = Vec::new();
+    write::pair(key, value, &format_above(document, at, by), &mut lines);
+    let lines: Vec<String> = lines.iter().map(|line| indented(line, by)).collect();
     Ok(lines_after(document, at, &lines).into_iter().collect())
 }
 
@@ -49,12 +49,17 @@ pub(crate) fn item(document: &Document, way: &Way, value: &Value) -> Plan {
     let (by, content) = (column(text, dash), tree.node(last).map_or(0, |node| node.start as usize));
     let behind = text.get(dash + 1..content).unwrap_or_default();
     let gap = if !behind.is_empty() && behind.bytes().all(|byte| byte == b' ') { behind.len() } else { 1 };
-    let mut lines = Vec::new();
-    write::item(value, gap, &style::format(document), &mut lines);
-    let lines: Vec<String> = lines.iter().map(|line| indented(line, by)).collect();
     let end = tree.node(sequence).map_or(0, |node| node.end as usize);
     let at = after_comments(document, end, |comment| comment > by);
+    let mut lines = Vec::new();
+    write::item(value, gap, &format_above(document, at, by), &mut lines);
+    let lines: Vec<String> = lines.iter().map(|line| indented(line, by)).collect();
     Ok(lines_after(document, at, &lines).into_iter().collect())
+}
+
+/// The style for lines to insert after that of `at`: a comment below them must not end up in a block scalar.
+fn format_above(document: &Document, at: usize, by: usize) -> Format {
+    Format { blocks: !comment_below(document, at, by + 1), ..style::format(document) }
 }
 
 /// The end of the line of `at`, or of the last comment right below it that `belongs` by its column.

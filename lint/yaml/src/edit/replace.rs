@@ -37,10 +37,13 @@ pub(crate) fn replace(document: &Document, way: &Way, value: &Value) -> Plan {
         Kind::Double => '"',
         _ => format.quote,
     };
-    let format = Format { quote, ..format };
+    // A comment right below a block scalar, or between its header and its lines, would become part of it.
+    let between = &text[line_end(text.as_bytes(), lead).min(start)..start];
+    let blocks = !between.contains('#') && !comment_below(document, end, base + 1);
+    let format = Format { quote, blocks, ..format };
 
     // Where it already stands on a line of its own, a scalar for a scalar stays there.
-    if !same_line && matches!(node.kind, Kind::Plain | Kind::Single | Kind::Double) && one_line(value) {
+    if !same_line && matches!(node.kind, Kind::Plain | Kind::Single | Kind::Double) && one_line(value, &format) {
         return Ok(vec![Replacement::new(start..end, inline(value, node.kind, quote))]);
     }
 
@@ -117,8 +120,8 @@ pub(crate) fn delete_lines(document: &Document, first: usize, end: usize) -> Rep
     if stop < document.range.end {
         return Replacement::new(first..stop + 1, "");
     }
-    // The last line had no line break, so the one before it goes.
-    let before = text[..first].strip_suffix('\n').map_or(first, |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+    // The last line had no line break, so the one before it goes, with blank lines that would then be the last.
+    let before = text[..first].trim_end_matches(['\n', '\r', ' ', '\t']).len();
     Replacement::new(before.max(document.range.start)..document.range.end.max(end), "")
 }
 
@@ -139,11 +142,11 @@ pub(crate) fn lines_after(document: &Document, at: usize, lines: &[String]) -> O
 }
 
 /// Whether a value takes one line in block style.
-pub(crate) fn one_line(value: &Value) -> bool {
+fn one_line(value: &Value, format: &Format) -> bool {
     match value {
         Value::Object(map) => map.is_empty(),
         Value::Array(items) => items.is_empty(),
-        Value::String(text) => write::literal(text).is_none(),
+        Value::String(text) => !format.blocks || write::literal(text).is_none(),
         _ => true,
     }
 }
@@ -156,9 +159,18 @@ fn inline(value: &Value, old: Kind, quote: char) -> String {
     }
 }
 
+/// Whether the next line with text after that of `at` is a comment at `column` or to the right of it.
+pub(crate) fn comment_below(document: &Document, at: usize, column: usize) -> bool {
+    let text = &document.text[..document.range.end];
+    let below = &text[line_end(text.as_bytes(), at).min(text.len())..];
+    let line = below.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let blanks = line.len() - line.trim_start_matches(' ').len();
+    line[blanks..].starts_with('#') && blanks >= column
+}
+
 /// What goes behind the colon or dash, and the lines below it with their indentation.
 fn head_and_tail(value: &Value, item: bool, old: Kind, format: &Format, tail_column: usize) -> (String, Vec<String>) {
-    if one_line(value) {
+    if one_line(value, format) {
         return (inline(value, old, format.quote), Vec::new());
     }
     if let Value::String(text) = value
