@@ -9,7 +9,13 @@ fn the_embedded_files_parse() {
     serde_json::from_str::<Vec<DeviceClass>>(include_str!("device_classes.json")).unwrap();
     serde_json::from_str::<Operators>(include_str!("operators.json")).unwrap();
     serde_json::from_str::<Nodes>(include_str!("nodes.json")).unwrap();
+    serde_json::from_str::<Vec<LookAlike>>(include_str!("look_alikes.json")).unwrap();
+    serde_json::from_str::<Secrets>(include_str!("secrets.json")).unwrap();
+    for json in RUNTIMES {
+        serde_json::from_str::<Runtime>(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    }
     assert!(Catalog::builtin().kinds().len() > 100);
+    assert_eq!(Catalog::builtin().runtimes().len(), RUNTIMES.len());
 }
 
 #[test]
@@ -149,7 +155,7 @@ fn what_is_added_takes_the_place_of_what_was_there() {
     let family =
         Accelerator { resource: "nvidia.com/mig-*".into(), counts: Counting::Device, ..Accelerator::default() };
     let builtin = Catalog::builtin();
-    let more = builtin.with(&[card, family], &[kind.clone(), service.clone()]);
+    let more = builtin.with(&[], &[card, family], &[kind.clone(), service.clone()]);
     assert_eq!(more.kinds().len(), builtin.kinds().len() + 1);
     assert_eq!(more.kind("apps", "Deployment"), Some(&kind));
     assert_eq!(more.kind("ai.example.com", "AIService"), Some(&service));

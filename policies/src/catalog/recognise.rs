@@ -1,0 +1,213 @@
+//! Finds the program that an image or a command tells of. The patterns are sorted by their last segment or first word,
+//! so that one container costs a few lookups and not a walk over all programs.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ImageRule, Runtime};
+use crate::image::Image;
+use crate::shell::{Command, CommandLine, basename};
+
+/// An image that is named like a program and does not run it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LookAlike {
+    /// The image.
+    pub image: ImageRule,
+    /// What it is.
+    pub what: String,
+}
+
+/// An image that was recognised.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageMatch<'c> {
+    /// The program.
+    pub runtime: &'c Arc<Runtime>,
+    /// Whether the rule is confirmed.
+    pub sure: bool,
+}
+
+/// A command that was recognised.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandMatch<'c> {
+    /// The program.
+    pub runtime: &'c Arc<Runtime>,
+    /// Which command of the command line it is.
+    pub command: usize,
+    /// The position after the words that were recognised.
+    pub after: usize,
+    /// Whether they start the server; otherwise they do something else with the same program.
+    pub serves: bool,
+}
+
+/// All programs, laid out for recognition.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Runtimes {
+    /// Sorted by id.
+    all: Vec<Arc<Runtime>>,
+    look_alikes: Vec<LookAlike>,
+    images: HashMap<String, Vec<Target>>,
+    /// Images whose last segment is a pattern, or that name only the first ones.
+    wild_images: Vec<Target>,
+    phrases: HashMap<String, Vec<Phrase>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Runtime(usize, usize),
+    LookAlike(usize),
+}
+
+#[derive(Clone, Debug)]
+struct Phrase {
+    runtime: usize,
+    words: Vec<String>,
+    serves: bool,
+}
+
+impl Runtimes {
+    /// These and more; one whose id is there already takes its place.
+    pub(super) fn with(&self, more: &[Runtime], look_alikes: Vec<LookAlike>) -> Self {
+        let mut all = self.all.clone();
+        for runtime in more {
+            match all.binary_search_by(|known| known.id.cmp(&runtime.id)) {
+                Ok(at) => all[at] = Arc::new(runtime.clone()),
+                Err(at) => all.insert(at, Arc::new(runtime.clone())),
+            }
+        }
+        let look_alikes = if look_alikes.is_empty() { self.look_alikes.clone() } else { look_alikes };
+        let mut runtimes = Self { all, look_alikes, ..Self::default() };
+        runtimes.lay_out();
+        runtimes
+    }
+
+    fn lay_out(&mut self) {
+        let mut images: Vec<(String, Target)> = Vec::new();
+        for (at, entry) in self.look_alikes.iter().enumerate() {
+            images.push((entry.image.repository.clone(), Target::LookAlike(at)));
+        }
+        for (at, runtime) in self.all.iter().enumerate() {
+            for (rule, image) in runtime.images.iter().enumerate() {
+                images.push((image.repository.clone(), Target::Runtime(at, rule)));
+            }
+            let commands = runtime.commands.iter().map(|text| (text, true));
+            for (text, serves) in commands.chain(runtime.not_server.iter().map(|text| (text, false))) {
+                let words = words(text);
+                let Some(first) = words.first().cloned() else { continue };
+                self.phrases.entry(first).or_default().push(Phrase { runtime: at, words, serves });
+            }
+        }
+        for (repository, target) in images {
+            match repository.rsplit('/').next() {
+                Some(last) if !is_glob(last) => self.images.entry(last.to_owned()).or_default().push(target),
+                _ => self.wild_images.push(target),
+            }
+        }
+    }
+
+    pub(super) fn all(&self) -> &[Arc<Runtime>] {
+        &self.all
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Runtime>> {
+        self.all.binary_search_by(|known| known.id.as_str().cmp(id)).ok().map(|at| &self.all[at])
+    }
+
+    /// What the image only looks like, if it is known for that.
+    pub(super) fn look_alike(&self, image: &Image<'_>) -> Option<&LookAlike> {
+        self.targets(image).find_map(|target| match target {
+            Target::LookAlike(at) => Some(&self.look_alikes[at]).filter(|entry| entry.image.matches(image)),
+            Target::Runtime(..) => None,
+        })
+    }
+
+    /// The program that the image holds; a confirmed rule goes before others.
+    pub(super) fn image(&self, image: &Image<'_>) -> Option<ImageMatch<'_>> {
+        let mut found: Option<ImageMatch<'_>> = None;
+        for target in self.targets(image) {
+            let Target::Runtime(at, rule) = target else { continue };
+            let rule = &self.all[at].images[rule];
+            if found.is_none_or(|found| !found.sure && !rule.unsure) && rule.matches(image) {
+                found = Some(ImageMatch { runtime: &self.all[at], sure: !rule.unsure });
+            }
+        }
+        found
+    }
+
+    fn targets(&self, image: &Image<'_>) -> impl Iterator<Item = Target> {
+        let named = self.images.get(image.name()).map(Vec::as_slice).unwrap_or_default();
+        named.iter().chain(&self.wild_images).copied()
+    }
+
+    /// The program that the command line starts: of several the last, but a server goes before everything else.
+    pub(super) fn command(&self, line: &CommandLine<'_>) -> Option<CommandMatch<'_>> {
+        let mut best: Option<(CommandMatch<'_>, usize)> = None;
+        for (index, command) in line.commands.iter().enumerate() {
+            let Some((phrase, after)) = self.phrase(command) else { continue };
+            let found =
+                CommandMatch { runtime: &self.all[phrase.runtime], command: index, after, serves: phrase.serves };
+            let rank = usize::from(found.serves) * 2 + usize::from(!found.runtime.generic);
+            if best.is_none_or(|(_, other)| rank >= other) {
+                best = Some((found, rank));
+            }
+        }
+        best.map(|(found, _)| found)
+    }
+
+    /// The longest phrase in the command: `vllm bench` says more than `vllm`.
+    fn phrase(&self, command: &Command<'_>) -> Option<(&Phrase, usize)> {
+        let mut best: Option<(&Phrase, usize)> = None;
+        for word in &command.words {
+            let Some(phrases) = self.phrases.get(basename(&word.text)) else { continue };
+            for phrase in phrases {
+                if best.is_some_and(|(other, _)| other.words.len() >= phrase.words.len()) {
+                    continue;
+                }
+                if let Some(after) = command.find(&phrase.words) {
+                    best = Some((phrase, after));
+                }
+            }
+        }
+        best
+    }
+}
+
+impl ImageRule {
+    /// Whether the rule is about this image.
+    pub fn matches(&self, image: &Image<'_>) -> bool {
+        let tag = image.tag.unwrap_or_default();
+        let any = |globs: &[String]| globs.iter().any(|glob| fast_glob::glob_match(glob, tag));
+        matches_end(&self.repository, image) && (self.tags.is_empty() || any(&self.tags)) && !any(&self.exclude_tags)
+    }
+}
+
+/// Whether the repository of an image ends as `pattern` says, segment by segment. A closing `**` takes all that follow.
+pub(crate) fn matches_end(pattern: &str, image: &Image<'_>) -> bool {
+    let (pattern, open) = match pattern.strip_suffix("/**") {
+        Some(pattern) => (pattern, true),
+        None => (pattern, false),
+    };
+    let fits = |segments: &[&str]| {
+        pattern.split('/').zip(segments).all(|(pattern, segment)| {
+            if is_glob(pattern) { fast_glob::glob_match(pattern, segment) } else { pattern == *segment }
+        })
+    };
+    let wanted = pattern.split('/').count();
+    let segments: Vec<&str> = image.registry.into_iter().chain(image.path.split('/')).collect();
+    if open {
+        return segments.windows(wanted + 1).any(|window| fits(&window[..wanted]));
+    }
+    segments.len() >= wanted && fits(&segments[segments.len() - wanted..])
+}
+
+fn is_glob(text: &str) -> bool {
+    text.contains(['*', '?', '[', '{'])
+}
+
+/// The words of a phrase.
+pub(crate) fn words(phrase: &str) -> Vec<String> {
+    phrase.split_whitespace().map(str::to_owned).collect()
+}
