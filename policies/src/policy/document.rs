@@ -183,15 +183,15 @@ pub enum PodSecurityLevel {
     Restricted,
 }
 
-/// A version of the Pod Security Standards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// A version of the Pod Security Standards; the greater, the stricter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum PodSecurityVersion {
+    /// That of Kubernetes 1.N.
+    Minor(u32),
     /// The newest that Buttress knows.
     #[default]
     Latest,
-    /// That of Kubernetes 1.N.
-    Minor(u32),
 }
 
 impl PodSecurityVersion {

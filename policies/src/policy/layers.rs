@@ -7,9 +7,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use serde_json::{Map, Value};
 
-use super::document::{
-    Allow, AllowWord, Edition, Enforcement, PodSecurity, PodSecuritySettings, Policy, Preset, RuleName, RuleSettings,
-};
+use super::document::{Allow, AllowWord, Edition, Enforcement, PodSecurity, Policy, Preset, RuleName, RuleSettings};
 use super::exemption::{Exempt, Exemption, Subject, fits};
 use super::injection::Injection;
 use crate::catalog::Catalog;
@@ -89,7 +87,7 @@ impl Effective {
         Self {
             sources: sources.collect(),
             catalog,
-            // Each layer was checked, and to merge what is right gives what is right.
+            // Each layer was checked key by key, and to merge changes no type, so that this can always be read.
             injection: serde_json::from_value(Value::Object(std::mem::take(&mut stack.injection))).unwrap_or_default(),
             table: stack.table(),
             others_off: false,
@@ -197,15 +195,29 @@ impl Effective {
 }
 
 /// What is said once for all rules.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Base {
     preset: Preset,
     edition: Option<Edition>,
     enforcement: Enforcement,
     pod_security: PodSecurity,
-    allow: Allow,
+    /// What owners may exempt themselves from: what each of these lets them. Several stand here in a conflict only.
+    allow: Vec<Allow>,
     /// Whether Policies contradict each other: then nothing is repaired, as nobody knows what is wanted.
     in_conflict: bool,
+}
+
+impl Default for Base {
+    fn default() -> Self {
+        Self {
+            preset: Preset::default(),
+            edition: None,
+            enforcement: Enforcement::default(),
+            pod_security: PodSecurity::default(),
+            allow: vec![Allow::default()],
+            in_conflict: false,
+        }
+    }
 }
 
 impl Base {
@@ -217,7 +229,7 @@ impl Base {
             repair |= repaired;
         }
         let locked = laid.floor.is_some();
-        let allowed = match &self.allow {
+        let is_allowed = |allow: &Allow| match allow {
             Allow::Word(AllowWord::None) => false,
             Allow::Word(AllowWord::BelowError) => severity < Some(Severity::Error),
             Allow::Rules(names) => names.iter().any(|name| is(name, rule)),
@@ -226,7 +238,7 @@ impl Base {
             severity,
             repair: repair && severity.is_some() && !self.in_conflict,
             locked,
-            owner_may_allow: allowed && !locked,
+            owner_may_allow: !locked && self.allow.iter().all(is_allowed),
         }
     }
 
@@ -243,6 +255,10 @@ impl Base {
 
 fn is(name: &RuleName, rule: &Rule) -> bool {
     name.0 == rule.name || name.0 == rule.category.as_str()
+}
+
+fn locks(policy: &Policy, rule: &Rule) -> bool {
+    policy.spec.locked.iter().any(|name| is(name, rule))
 }
 
 /// What the layers so far said of one rule.
@@ -300,7 +316,8 @@ impl<'r> Stack<'r> {
     /// Lays the Policies of one priority over what there is. A single one is the usual case.
     fn lay(&mut self, group: &[&Policy]) {
         let below: Vec<(&'r Rule, Laid)> = self.rules.clone();
-        let (mut enforcement, mut level, mut edition) = (None, None, None);
+        let (mut enforcement, mut level, mut version, mut edition) = (None, None, None, None);
+        let mut allow = Vec::new();
         let mut strictest: Option<Vec<(&'r Rule, Laid)>> = None;
         for policy in group {
             self.rules.clone_from(&below);
@@ -314,25 +331,19 @@ impl<'r> Stack<'r> {
             enforcement = enforcement.max(spec.enforcement);
             level = level.max(spec.pod_security.and_then(|settings| settings.level));
             edition = edition.max(spec.edition);
-            if let Some(PodSecuritySettings { version: Some(version), .. }) = spec.pod_security {
-                self.base.pod_security.version = version;
-            }
+            version = version.max(spec.pod_security.and_then(|settings| settings.version));
             self.base.preset = spec.preset.unwrap_or(self.base.preset);
-            if let Some(allow) = &spec.annotations.allow {
-                self.base.allow = allow.clone();
-            }
+            allow.extend(spec.annotations.allow.clone());
             merge(&mut self.injection, &spec.injection);
-            let locked: Arc<[&'static str]> =
-                below.iter().filter(|(_, laid)| laid.floor.is_some()).map(|(rule, _)| rule.name).collect();
-            let granted = spec
-                .exemptions
-                .iter()
-                .map(|exemption| Granted { exemption: exemption.clone(), except: Arc::clone(&locked) });
-            self.exemptions.extend(granted);
+            self.grant(policy, group, &below);
         }
         self.rules = strictest.unwrap_or(below);
         self.base.enforcement = enforcement.unwrap_or(self.base.enforcement);
         self.base.pod_security.level = level.unwrap_or(self.base.pod_security.level);
+        self.base.pod_security.version = version.unwrap_or(self.base.pod_security.version);
+        if !allow.is_empty() {
+            self.base.allow = allow;
+        }
         self.base.edition = edition.or(self.base.edition);
         if let [first, _, ..] = group {
             self.base.in_conflict = true;
@@ -360,10 +371,25 @@ impl<'r> Stack<'r> {
         }
     }
 
+    /// Adds the exemptions of `policy`, which do not reach what was locked before or by a Policy of equal priority.
+    fn grant(&mut self, policy: &Policy, group: &[&Policy], below: &[(&'r Rule, Laid)]) {
+        if policy.spec.exemptions.is_empty() {
+            return;
+        }
+        let is_out_of_reach = |rule: &Rule, laid: &Laid| {
+            laid.floor.is_some() || group.iter().any(|other| !std::ptr::eq(*other, policy) && locks(other, rule))
+        };
+        let except: Arc<[&'static str]> =
+            below.iter().filter(|(rule, laid)| is_out_of_reach(rule, laid)).map(|(rule, _)| rule.name).collect();
+        let exemptions = policy.spec.exemptions.iter();
+        self.exemptions
+            .extend(exemptions.map(|exemption| Granted { exemption: exemption.clone(), except: Arc::clone(&except) }));
+    }
+
     /// Locks what `group` locks as it is now. What was locked before is kept, and raised to what this group made of it.
     fn lock(&mut self, group: &[&Policy]) {
         for (rule, laid) in &mut self.rules {
-            if group.iter().any(|policy| policy.spec.locked.iter().any(|name| is(name, rule))) {
+            if group.iter().any(|policy| locks(policy, rule)) {
                 let (severity, repair) = self.base.unlocked(rule, laid);
                 let (least, repaired) = laid.floor.unwrap_or((None, false));
                 laid.floor = Some((least.max(severity), repaired || repair));
@@ -699,6 +725,46 @@ mod tests {
             assert_eq!(effective.enforcement(), Enforcement::Deny);
             assert_eq!(effective.conflicts(), [Conflict { priority: 3, policies: vec!["one".into(), "two".into()] }]);
         }
+    }
+
+    #[test]
+    fn in_a_conflict_the_stricter_holds_in_all_else_too() {
+        let one = policy(
+            "one",
+            0,
+            json!({
+                "podSecurity": {"level": "restricted", "version": "latest"}, "edition": "0.2",
+                "locked": ["privileged-container"], "annotations": {"allow": "none"},
+                "exemptions": [{"rules": ["security"], "reason": "of the one that locks"}],
+            }),
+        );
+        let two = policy(
+            "two",
+            0,
+            json!({
+                "podSecurity": {"level": "baseline", "version": "v1.30"}, "edition": "0.1",
+                "annotations": {"allow": ["images"]},
+                "exemptions": [{"rules": ["security", "reliability"], "names": ["x"], "reason": "of the other"}],
+            }),
+        );
+        let effective = effective(&[one, two]);
+        assert_eq!(effective.pod_security(), "restricted".parse().unwrap());
+        assert_eq!(effective.severity(&NEWER), ERROR);
+        assert!(!effective.owner_may_allow(&FLOATING));
+        let reason = |rule: &Rule| {
+            effective.exemption(rule, &subject(None, "Pod", "x"), day("2026-01-01")).map(|exempt| match exempt {
+                Exempt::Exempted { reason, .. } | Exempt::Expired { reason, .. } => reason,
+            })
+        };
+        assert_eq!(reason(&PRIVILEGED).as_deref(), Some("of the one that locks"));
+        assert_eq!(reason(&STARTUP).as_deref(), Some("of the other"));
+    }
+
+    #[test]
+    fn a_lock_holds_against_an_older_edition() {
+        let low = policy("a", 0, json!({"locked": ["newer-rule"]}));
+        let effective = effective(&[low, policy("b", 1, json!({"edition": "0.1"}))]);
+        assert!(effective.severity(&NEWER) == ERROR && effective.repairs(&NEWER));
     }
 
     #[test]
