@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use crate::catalog::Catalog;
-use crate::disruption::Allowance;
 use crate::node::{integer, list, text};
 use crate::object::{Identity, Object};
 use crate::selector::Selector;
@@ -25,6 +24,7 @@ pub struct Inventory {
     whole: bool,
     budgets: Vec<Budget>,
     autoscalers: Vec<Autoscaler>,
+    vertical_autoscalers: Vec<Target>,
     workloads: Vec<Sighted>,
 }
 
@@ -41,14 +41,43 @@ pub struct Budget {
 /// What changes the replicas of a workload: a HorizontalPodAutoscaler or a KEDA ScaledObject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Autoscaler {
-    namespace: Option<String>,
-    target_group: Option<String>,
-    target_kind: String,
-    target_name: String,
+    target: Target,
     /// The fewest pods it keeps.
     pub floor: i64,
     /// The resources (`cpu`, `memory`) of which it measures the use against the request.
     pub utilization_of: Vec<String>,
+}
+
+/// What an autoscaler acts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Target {
+    namespace: Option<String>,
+    group: Option<String>,
+    kind: String,
+    name: String,
+}
+
+impl Target {
+    /// Reads a `scaleTargetRef` or `targetRef`; a kind that is left out is `Deployment`, as it is to KEDA.
+    fn of(reference: &Value, namespace: Option<String>) -> Option<Self> {
+        Some(Self {
+            namespace,
+            // Old manifests leave the version out or write a long-removed group, which then tells nothing.
+            group: text(reference, "apiVersion")
+                .and_then(|version| version.rsplit_once('/'))
+                .map(|(group, _)| group.to_owned())
+                .filter(|group| group != "extensions"),
+            kind: text(reference, "kind").unwrap_or("Deployment").to_owned(),
+            name: text(reference, "name")?.to_owned(),
+        })
+    }
+
+    fn is(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        self.name == workload.name
+            && self.kind == workload.kind
+            && self.group.as_deref().is_none_or(|group| group == workload.group)
+            && may_meet(self.namespace.as_deref(), namespace)
+    }
 }
 
 /// A workload, as far as a budget or autoscaler must know it.
@@ -97,6 +126,9 @@ impl Inventory {
             ("keda.sh", "ScaledObject") => {
                 self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicaCount")).unwrap_or(0)));
             }
+            ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
+                self.vertical_autoscalers.extend(spec.get("targetRef").and_then(|target| Target::of(target, namespace)));
+            }
             _ => self.add_workload(object, identity, origin, catalog),
         }
     }
@@ -123,6 +155,7 @@ impl Inventory {
     pub fn merge(&mut self, other: Inventory) {
         self.budgets.extend(other.budgets);
         self.autoscalers.extend(other.autoscalers);
+        self.vertical_autoscalers.extend(other.vertical_autoscalers);
         self.workloads.extend(other.workloads);
     }
 
@@ -144,17 +177,13 @@ impl Inventory {
 
     /// The autoscalers that target the workload, in its namespace or in one that is not named.
     pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
-        let found: Vec<_> = self
-            .autoscalers
-            .iter()
-            .filter(|scaler| {
-                scaler.target_name == workload.name
-                    && scaler.target_kind == workload.kind
-                    && scaler.target_group.as_deref().is_none_or(|group| group == workload.group)
-                    && may_meet(scaler.namespace.as_deref(), namespace)
-            })
-            .collect();
+        let found: Vec<_> = self.autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
         self.answer(found)
+    }
+
+    /// Whether a VerticalPodAutoscaler in sight decides on the workload's resources.
+    pub fn has_vertical_autoscaler(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        self.vertical_autoscalers.iter().any(|target| target.is(workload, namespace))
     }
 
     /// The workloads whose pods `selector` selects in exactly `namespace` (both may be unnamed), nearest first: those of
@@ -229,18 +258,7 @@ fn horizontal(spec: &Value, namespace: Option<String>, floor: i64) -> Option<Aut
             }
         }
     }
-    Some(Autoscaler {
-        namespace,
-        // Before autoscaling/v2 many left the version out or wrote a long-removed group; the group then tells nothing.
-        target_group: text(target, "apiVersion")
-            .and_then(|version| version.rsplit_once('/'))
-            .map(|(group, _)| group.to_owned())
-            .filter(|group| group != "extensions"),
-        target_kind: text(target, "kind").unwrap_or("Deployment").to_owned(),
-        target_name: text(target, "name")?.to_owned(),
-        floor,
-        utilization_of,
-    })
+    Some(Autoscaler { target: Target::of(target, namespace)?, floor, utilization_of })
 }
 
 #[cfg(test)]

@@ -341,6 +341,16 @@ impl<'a> Pod<'a> {
         self.profile.get_or_init(|| Profile::of(self, self.catalog))
     }
 
+    /// The containers that run as long as the pod does and run AI: a known runtime, or an accelerator is asked for.
+    pub fn ai_containers(&self) -> impl Iterator<Item = &Container<'a>> {
+        let profile = self.profile();
+        self.containers.iter().enumerate().filter(|(index, container)| {
+            container.is_long_running()
+                && (profile.containers.get(*index).is_some_and(|known| known.runtime.is_some())
+                    || !container.accelerators(self.catalog).is_empty())
+        }).map(|(_, container)| container)
+    }
+
     /// The volumes and their places.
     pub fn volumes(&self) -> impl Iterator<Item = Node<'a>> + use<'a> {
         self.spec.get("volumes").items()

@@ -1,0 +1,3 @@
+//! Rules on image references.
+
+pub mod floating_image_tag;

@@ -1,0 +1,41 @@
+//! The rules, one file each.
+//!
+//! To add one: copy a neighbour, change it, add it to [`RULES`] and to its category's `mod.rs`, and put fixtures into
+//! `tests/fixtures/<name>/`.
+
+use crate::rule::Rule;
+
+pub mod correctness;
+pub mod disruption;
+pub mod images;
+pub mod pod_security;
+pub mod reliability;
+pub mod resources;
+pub mod scheduling;
+pub mod secrets;
+
+/// Every rule, in the order of their names.
+pub static RULES: &[&Rule] = &[
+    &resources::accelerator_limit_mismatch::RULE,
+    &disruption::blocking_disruption_budget::RULE,
+    &images::floating_image_tag::RULE,
+    &scheduling::gpu_toleration_missing::RULE,
+    &pod_security::host_namespaces::RULE,
+    &secrets::literal_secret::RULE,
+    &reliability::liveness_without_startup_budget::RULE,
+    &disruption::missing_disruption_budget::RULE,
+    &reliability::missing_liveness_probe::RULE,
+    &resources::missing_memory_limit::RULE,
+    &reliability::missing_readiness_probe::RULE,
+    &resources::missing_requests::RULE,
+    &reliability::missing_startup_probe::RULE,
+    &pod_security::privileged_container::RULE,
+    &resources::small_shared_memory::RULE,
+    &correctness::unexplained_exemption::RULE,
+    &reliability::unspread_replicas::RULE,
+];
+
+/// The rule of this name.
+pub fn find(name: &str) -> Option<&'static Rule> {
+    RULES.binary_search_by(|rule| rule.name.cmp(name)).ok().map(|at| RULES[at])
+}

@@ -1,0 +1,3 @@
+//! Rules on where pods can run.
+
+pub mod gpu_toleration_missing;

@@ -1,0 +1,3 @@
+//! Rules on credentials in clear text.
+
+pub mod literal_secret;
