@@ -1,0 +1,246 @@
+//! `buttress lint`: reads what was named and the project around it, judges and repairs file by file on all cores, and
+//! reports in an order that depends on neither.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use buttress_policies::finding::Safety;
+use buttress_policies::inventory::Inventory;
+use buttress_policies::rule::Severity;
+use buttress_yaml::File;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use crate::cli::{FailOn, Form, LintArgs};
+use crate::diff::unified;
+use crate::files::{Gathered, Names, gather};
+use crate::fix::{Fixer, Repair};
+use crate::judge::{Bench, Verdict, judge};
+use crate::policy::Policies;
+use crate::progress::Progress;
+use crate::project::{Inventories, Projects, facts};
+use crate::report::{Report, Summary};
+use crate::session::{CLEAN, FAILED, FOUND, Outcome, Session};
+use crate::source::{Input, Origin, Problem, may_hold_objects};
+use crate::write::replace;
+
+/// How many bytes of text stay parsed from the first look to the second; a parsed text takes some twenty times its
+/// length. The rest is read twice, which costs time and no memory.
+const KEPT_BYTES: usize = 2 << 20;
+
+/// Runs the command.
+pub(crate) fn run(args: &LintArgs, colour: crate::Colour, session: &mut Session) -> Outcome {
+    let policies = match Policies::load(&args.policy, &session.directory) {
+        Ok(policies) => policies.with_selection(&args.select, &args.ignore)?,
+        Err(problems) => return crate::policy_failure(&problems),
+    };
+    let gathered = gather(&args.paths, session);
+    let names = Names::new(&session.directory);
+    let projects = Projects::of(&gathered, &names);
+    let bench = Bench { policies: &policies, namespace: args.policy.namespace.as_deref(), today: session.today };
+    let progress = Progress::new(gathered.inputs.len() + projects.others.len(), session.terminal_err && !args.quiet);
+    let work = Work { args, bench: &bench, progress: &progress };
+    let done = work.run(&gathered, &projects);
+    progress.end();
+    let mut report = collect(gathered, done);
+    if projects.bounded {
+        report.notes.push(
+            "the project holds too many files to look for budgets and autoscalers in all of them; \
+             findings that need to know of them are left out"
+                .to_owned(),
+        );
+    }
+    deliver(&report, args, colour, session)
+}
+
+/// A run over the inputs.
+struct Work<'a> {
+    args: &'a LintArgs,
+    bench: &'a Bench<'a>,
+    progress: &'a Progress,
+}
+
+/// An input after the first look.
+enum Seen {
+    /// It is in memory.
+    Kept(File),
+    /// It is to be read again.
+    Dropped,
+    /// It cannot be read.
+    Failed(Problem),
+}
+
+/// What came of one input.
+#[derive(Default)]
+struct Done {
+    verdict: Verdict,
+    fixed: usize,
+    /// The repaired text of stdin, or the diff of a file.
+    output: Option<String>,
+    /// Whether the repaired text is another.
+    changed: bool,
+    note: Option<String>,
+}
+
+impl Work<'_> {
+    fn run(&self, gathered: &Gathered, projects: &Projects) -> Vec<Done> {
+        let effective = self.bench.policies.of(self.bench.namespace);
+        let kept = AtomicUsize::new(0);
+        let first: Vec<(Seen, Inventory)> = gathered
+            .inputs
+            .par_iter()
+            .map(|input| self.look(input, &kept, |file| facts(file, &input.name, effective.catalog())))
+            .collect();
+        let others: Vec<Inventory> = projects
+            .others
+            .par_iter()
+            .map(|input| {
+                self.progress.step();
+                // What cannot be read says nothing; it is told when it is linted itself.
+                let text = input.read().ok().filter(|text| may_hold_objects(text));
+                let file = text.map(File::parse);
+                file.map_or_else(Inventory::unknown, |file| facts(&file, &input.name, effective.catalog()))
+            })
+            .collect();
+        let (seen, said): (Vec<Seen>, Vec<Inventory>) = first.into_iter().unzip();
+        let all = gathered.inputs.iter().zip(said).chain(projects.others.iter().zip(others));
+        let inventories = projects.inventories(all);
+        gathered.inputs.par_iter().zip(seen.into_par_iter()).map(|(input, seen)| self.finish(input, seen, &inventories)).collect()
+    }
+
+    /// Reads an input, asks what it says of others, and keeps it when there is room.
+    fn look(&self, input: &Input, kept: &AtomicUsize, facts: impl Fn(&File) -> Inventory) -> (Seen, Inventory) {
+        self.progress.step();
+        let text = match input.read() {
+            Ok(text) => text,
+            Err(problem) => return (Seen::Failed(problem), Inventory::unknown()),
+        };
+        let length = text.len();
+        let file = File::parse(text);
+        let said = facts(&file);
+        let room = kept.fetch_add(length, Ordering::Relaxed) + length <= KEPT_BYTES;
+        if !room {
+            kept.fetch_sub(length, Ordering::Relaxed);
+        }
+        (if room { Seen::Kept(file) } else { Seen::Dropped }, said)
+    }
+
+    fn finish(&self, input: &Input, seen: Seen, inventories: &Inventories) -> Done {
+        let file = match seen {
+            Seen::Kept(file) => file,
+            Seen::Dropped => match input.read() {
+                Ok(text) => File::parse(text),
+                Err(problem) => return Done::failed(problem),
+            },
+            Seen::Failed(problem) => return Done::failed(problem),
+        };
+        let inventory = inventories.of(input);
+        let snippets = self.snippets();
+        if !self.args.repairs() {
+            return Done { verdict: judge(input, &file, inventory, self.bench, snippets), ..Done::default() };
+        }
+        let fixer = Fixer {
+            input,
+            file: &file,
+            inventory,
+            bench: self.bench,
+            limit: if self.args.unsafe_fixes { Safety::Unsafe } else { Safety::Safe },
+            snippets,
+            places_in_new: !self.args.diff,
+        };
+        let repair = fixer.run();
+        self.settle(input, &file, inventory, repair)
+    }
+
+    /// Shows or writes what a repair made.
+    fn settle(&self, input: &Input, file: &File, inventory: &Inventory, repair: Repair) -> Done {
+        let Repair { verdict, text, fixed, withheld } = repair;
+        let note = withheld.map(|reason| format!("{}: the repairs are withheld: {reason}", input.name));
+        let mut done = Done { verdict, fixed, changed: text.is_some(), output: None, note };
+        match (&input.origin, text) {
+            (_, Some(text)) if self.args.diff => done.output = Some(unified(&input.name, file.text(), &text)),
+            (Origin::Stdin(_), text) if !self.args.diff => {
+                done.output = Some(text.unwrap_or_else(|| file.text().to_owned()));
+            }
+            (Origin::File(path), Some(text)) => {
+                if let Err(message) = replace(path, file.text(), &text) {
+                    done = Done { verdict: judge(input, file, inventory, self.bench, self.snippets()), ..Done::default() };
+                    done.verdict.problems.push(Problem { file: input.name.clone(), place: None, message });
+                }
+            }
+            _ => {}
+        }
+        done
+    }
+
+    /// How many findings of a file keep the lines around them: only the pretty report shows any.
+    fn snippets(&self) -> usize {
+        let pretty = self.args.format.is_empty() || self.args.format.iter().any(|format| format.form == Form::Pretty);
+        match (pretty, self.args.max_diagnostics) {
+            (false, _) => 0,
+            (true, 0) => usize::MAX,
+            (true, most) => most,
+        }
+    }
+}
+
+impl Done {
+    fn failed(problem: Problem) -> Self {
+        Self { verdict: Verdict { problems: vec![problem], ..Verdict::default() }, ..Self::default() }
+    }
+}
+
+/// Puts the outcomes together, in the order of the inputs.
+fn collect(gathered: Gathered, done: Vec<Done>) -> Report {
+    let mut report = Report { problems: gathered.problems, ..Report::default() };
+    for (input, done) in gathered.inputs.iter().zip(done) {
+        let Done { verdict, fixed, output, changed, note } = done;
+        report.summary.files += usize::from(verdict.counts());
+        report.summary.documents += verdict.documents;
+        report.summary.fixed += fixed;
+        report.summary.changed += usize::from(changed);
+        if input.named && !verdict.counts() {
+            report.notes.push(format!("{}: holds no Kubernetes manifest", input.name));
+        }
+        report.findings.extend(verdict.found);
+        report.problems.extend(verdict.problems);
+        report.skipped.extend(verdict.skipped);
+        report.output.extend(output);
+        report.notes.extend(note);
+    }
+    if report.summary.documents == 0 && report.notes.is_empty() && report.problems.is_empty() {
+        report.notes.push("no Kubernetes manifests found".to_owned());
+    }
+    for found in &report.findings {
+        let Summary { error, warning, advice, .. } = &mut report.summary;
+        *match found.severity {
+            Severity::Error => error,
+            Severity::Warning => warning,
+            Severity::Advice => advice,
+        } += 1;
+    }
+    report
+}
+
+/// Writes output and reports, and says with which code to leave.
+fn deliver(report: &Report, args: &LintArgs, colour: crate::Colour, session: &mut Session) -> Outcome {
+    for output in &report.output {
+        session.stdout.write_all(output.as_bytes())?;
+    }
+    session.stdout.flush()?;
+    // Where stdout carries text, be it a diff or the repaired stdin, the report must not be in between.
+    let carries_text = args.repairs() && (args.diff || !report.output.is_empty());
+    report.deliver(args, carries_text, colour, session)?;
+    let least = match args.fail_on {
+        FailOn::Error => Some(Severity::Error),
+        FailOn::Warning => Some(Severity::Warning),
+        FailOn::Advice => Some(Severity::Advice),
+        FailOn::Never => None,
+    };
+    let found = least.is_some_and(|least| report.findings.iter().any(|found| found.severity >= least));
+    let to_repair = args.diff && least.is_some() && report.summary.changed > 0;
+    Ok(match (report.problems.is_empty(), found || to_repair) {
+        (false, _) => FAILED,
+        (true, true) => FOUND,
+        (true, false) => CLEAN,
+    })
+}
