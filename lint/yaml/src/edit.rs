@@ -138,7 +138,7 @@ fn spliced(text: &str, range: &Range<usize>, mut plan: Vec<Replacement>) -> Opti
 fn reread(text: String, is_json: bool, follows: bool, limits: &Limits, expected: &Value) -> Result<Document, String> {
     let text: Arc<str> = text.into();
     if is_json {
-        let (built, end) = json::read(&text, 0, limits).map_err(|error| error.message)?;
+        let (built, end) = json::read(&text, 0, limits).map_err(|failure| failure.error.message)?;
         if end != text.len() || !same(&built.value, expected) {
             return Err("the value differs".to_owned());
         }

@@ -89,8 +89,13 @@ fn read_json_stream(text: &Arc<str>, limits: &Limits, documents: &mut Vec<Docume
                 }
             }
             // A text that has given no more than one object may still be YAML, after the rest of that line.
-            Err(error) if count > 1 => {
-                documents.push(broken(text, at..text.len(), error));
+            Err(failure) if count > 1 || failure.is_json => {
+                documents.push(broken(text, at..text.len(), failure.error));
+                return None;
+            }
+            // The decoder looks four bytes ahead here and gives up when there are fewer.
+            Err(failure) if count == 1 && documents.last().is_some_and(|last| text.len() - last.range.end < 4) => {
+                documents.push(broken(text, at..text.len(), failure.error));
                 return None;
             }
             Err(_) if count == 1 => {
@@ -113,6 +118,9 @@ pub(crate) fn read_piece(text: &Arc<str>, piece: Piece, limits: &Limits) -> Opti
     let outcome = read(text, range.clone(), limits)
         .and_then(|draft| check::check(text, range.clone(), &draft).map(|()| draft))
         .and_then(|draft| match draft.tree.node(0) {
+            None if text[range.clone()].lines().any(|line| line.starts_with("...")) => {
+                Err(ReadError::new(range.start, "did not find expected node content".to_owned()))
+            }
             None => Ok(None),
             Some(root) if root.kind == Kind::Empty && root.flags == 0 => Ok(None),
             Some(_) => build(text, draft, limits).map(Some),

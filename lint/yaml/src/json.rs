@@ -12,15 +12,25 @@ use crate::value::Built;
 use buttress_policies::path::Path;
 
 /// Reads one JSON value at `from`; gives it and where it ends.
-pub(crate) fn read(text: &str, from: usize, limits: &Limits) -> Result<(Built, usize), ReadError> {
+pub(crate) fn read(text: &str, from: usize, limits: &Limits) -> Result<(Built, usize), Failure> {
     let mut reader =
-        Reader { text, bytes: text.as_bytes(), at: from, limits, depth: 0, tree: Tree::default(), duplicates: Vec::new() };
+        Reader { text, bytes: text.as_bytes(), at: from, limits, depth: 0, tree: Tree::default(), duplicates: Vec::new(), is_json: false };
     let mut path = Vec::new();
-    let value = reader.value(&mut path)?;
+    let value = match reader.value(&mut path) {
+        Ok(value) => value,
+        Err(error) => return Err(Failure { error, is_json: reader.is_json }),
+    };
     let end = reader.at;
     reader.tree.names.sort_unstable_by_key(|(key, _)| *key);
     reader.tree.nodes.shrink_to_fit();
     Ok((Built { tree: reader.tree, value, duplicates: reader.duplicates }, end))
+}
+
+/// Why a text is not read as JSON.
+pub(crate) struct Failure {
+    pub(crate) error: ReadError,
+    /// The text is JSON all the same, and must not be tried as YAML.
+    pub(crate) is_json: bool,
 }
 
 enum Step {
@@ -36,6 +46,8 @@ struct Reader<'a> {
     depth: usize,
     tree: Tree,
     duplicates: Vec<DuplicateKey>,
+    /// An error is about what the text says, not how.
+    is_json: bool,
 }
 
 impl Reader<'_> {
@@ -52,6 +64,7 @@ impl Reader<'_> {
     fn push(&mut self, kind: Kind) -> Result<usize, ReadError> {
         let index = self.tree.nodes.len();
         if index >= self.limits.nodes {
+            self.is_json = true;
             return self.error("document has too many keys and values");
         }
         let start = narrow(self.at);
@@ -104,6 +117,7 @@ impl Reader<'_> {
 
     fn nested(&mut self, kind: Kind, path: &mut Vec<Step>) -> Result<Value, ReadError> {
         if self.depth >= self.limits.depth {
+            self.is_json = true;
             return Err(ReadError::too_deep(self.at, self.limits.depth));
         }
         self.depth += 1;
@@ -256,7 +270,10 @@ impl Reader<'_> {
         }
         match text.parse::<f64>().ok().and_then(|value| if integer { Number::from_f64(value) } else { float(value) }) {
             Some(number) => Ok(number),
-            None => self.error("this number is too large"),
+            None => {
+                self.is_json = true;
+                self.error("this number is too large")
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
+use crate::check::is_anchor_name;
 use crate::document::ReadError;
 use crate::limits::Limits;
 use crate::lines::narrow;
@@ -23,6 +24,88 @@ pub(crate) struct Draft<'a> {
 /// Reads the first YAML document in `range` of `text`; what follows it there is not read, nor is it by kubectl.
 pub(crate) fn read<'a>(text: &'a str, range: Range<usize>, limits: &Limits) -> Result<Draft<'a>, ReadError> {
     let piece = text.get(range.clone()).unwrap_or_default();
+    let failure = if piece.contains('\u{85}') {
+        None
+    } else {
+        match attempt(text, range.clone(), limits) {
+            Ok(draft) => return Ok(draft),
+            Err(failure) => Some(failure),
+        }
+    };
+    mended(piece, range.start, limits, failure)
+}
+
+/// Why the parser stopped, and what could be done about it.
+struct Failure {
+    error: ReadError,
+    remedy: Option<Remedy>,
+}
+
+/// A change to the text that lets the parser read what go-yaml reads, too.
+enum Remedy {
+    /// Put a blank in front of the next `#`, which go-yaml takes for a comment even behind a quote or a comma.
+    Separate,
+    /// Take a tab for a blank, as go-yaml does between brackets. Where it does not, the checks that follow know.
+    Blank,
+}
+
+/// Reads a copy of `piece` in which a next-line character is a line break, as it is to go-yaml, and which is mended
+/// wherever the parser stops for a reason that go-yaml does not know. Spans are brought back to the original.
+fn mended<'a>(piece: &str, base: usize, limits: &Limits, failure: Option<Failure>) -> Result<Draft<'a>, ReadError> {
+    let mut copy = piece.replace('\u{85}', "\r\n");
+    let mut added: Vec<usize> = Vec::new();
+    let back = |added: &[usize], at: usize| at - added.iter().filter(|added| **added < at).count() + base;
+    let mut failure = failure.map(|mut failure| {
+        failure.error.offset -= base;
+        failure
+    });
+    // Each turn mends one place; the work in all is bounded, since this is for a handful of them.
+    for _ in 0..(64 << 20) / (copy.len() + 1024) {
+        if let Some(Failure { error, remedy }) = failure {
+            let at = error.offset.min(copy.len());
+            let line = crate::style::line_start(&copy, at);
+            let stop = line_end(copy.as_bytes(), at);
+            let place = match &remedy {
+                Some(Remedy::Separate) => {
+                    // The parser points at the mark or just behind it.
+                    let from = if copy.is_char_boundary(at.saturating_sub(1)) { at.saturating_sub(1) } else { at };
+                    copy.get(from..stop).and_then(|rest| rest.find('#')).map(|found| from + found)
+                }
+                Some(Remedy::Blank) => copy.get(line..stop).and_then(|rest| rest.find('\t')).map(|found| line + found),
+                None => None,
+            };
+            match (remedy, place) {
+                (Some(Remedy::Separate), Some(hash)) if !copy[..hash].ends_with(' ') => {
+                    copy.insert(hash, ' ');
+                    added.iter_mut().filter(|added| **added >= hash).for_each(|added| *added += 1);
+                    added.push(hash);
+                }
+                (Some(Remedy::Blank), Some(tab)) => copy.replace_range(tab..=tab, " "),
+                _ => return Err(ReadError { offset: back(&added, error.offset), ..error }),
+            }
+        }
+        match attempt(&copy, 0..copy.len(), limits) {
+            Ok(draft) => {
+                let mut tree = draft.tree;
+                for node in &mut tree.nodes {
+                    node.start = narrow(back(&added, node.start as usize));
+                    node.end = narrow(back(&added, node.end as usize));
+                }
+                let texts = draft.texts.into_iter().map(|text| Cow::Owned(text.into_owned())).collect();
+                return Ok(Draft { tree, texts, tags: draft.tags });
+            }
+            Err(next) => failure = Some(next),
+        }
+    }
+    Err(failure.map_or_else(
+        || ReadError::new(base, "the text is too odd to read".to_owned()),
+        |failure| ReadError { offset: back(&added, failure.error.offset), ..failure.error },
+    ))
+}
+
+/// Reads a document as it is.
+fn attempt<'a>(text: &'a str, range: Range<usize>, limits: &Limits) -> Result<Draft<'a>, Failure> {
+    let piece = text.get(range.clone()).unwrap_or_default();
     let mut base = range.start;
     let piece = match piece.strip_prefix('\u{feff}') {
         Some(rest) => {
@@ -33,6 +116,7 @@ pub(crate) fn read<'a>(text: &'a str, range: Range<usize>, limits: &Limits) -> R
     };
     let options = granit_parser::options! {
         emit_comments: false,
+        emit_anchor_events: true,
         bom_inside_document_as_content: true,
         flow_nesting_limit: limits.depth,
         block_nesting_limit: limits.depth,
@@ -48,18 +132,28 @@ pub(crate) fn read<'a>(text: &'a str, range: Range<usize>, limits: &Limits) -> R
     };
     for event in Parser::new_from_str_with_options(piece, options) {
         match event {
-            Ok((event, span)) => {
-                if !reader.event(event, span)? {
-                    break;
-                }
-            }
+            Ok((event, span)) => match reader.event(event, span) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => return Err(Failure { error, remedy: None }),
+            },
             Err(error) => {
-                let offset = base + error.marker().byte_offset().unwrap_or_default();
-                let offset = offset.min(range.end);
-                if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
-                    return Err(ReadError::too_deep(offset, limits.depth));
-                }
-                return Err(ReadError::new(offset, error.info()));
+                let offset = (base + error.marker().byte_offset().unwrap_or_default()).min(range.end);
+                let remedy = match error.kind() {
+                    ErrorKind::CommentNotSeparated
+                    | ErrorKind::InvalidBlockScalarHeader
+                    | ErrorKind::InvalidTrailingSingleQuotedScalar
+                    | ErrorKind::InvalidTrailingDoubleQuotedScalar => Some(Remedy::Separate),
+                    ErrorKind::TabNotAllowed
+                    | ErrorKind::TabInBlockIndentation
+                    | ErrorKind::TabInIndentation => Some(Remedy::Blank),
+                    _ => None,
+                };
+                let error = match error.kind() {
+                    ErrorKind::RecursionLimitExceeded => ReadError::too_deep(offset, limits.depth),
+                    _ => ReadError::new(offset, error.info()),
+                };
+                return Err(Failure { error, remedy });
             }
         }
     }
@@ -96,6 +190,9 @@ impl<'a> Reader<'a, '_> {
                 Err(ReadError::new(start, "found incompatible YAML document".to_owned()))
             }
             Event::DocumentEnd => Ok(false),
+            Event::Anchor(_, name) if !is_anchor_name(&name) => {
+                Err(ReadError::new(start, "an anchor is letters, digits, `-` and `_` only".to_owned()))
+            }
             Event::Alias(anchor) => {
                 self.lead();
                 let target = self.anchors.get(&anchor).copied();

@@ -43,7 +43,7 @@ pub(crate) fn resolve(text: &str) -> Scalar {
     let Some(first) = text.bytes().next() else { return Scalar::Null };
     match first {
         b'0'..=b'9' | b'+' | b'-' => special(text).unwrap_or_else(|| number(text)),
-        b'.' => special(text).unwrap_or_else(|| go_float(text).map_or(Scalar::Text, Scalar::Float)),
+        b'.' => special(text).unwrap_or_else(|| underscored(text).map_or(Scalar::Text, Scalar::Float)),
         b'y' | b'Y' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' | b'o' | b'O' | b'~' => {
             special(text).unwrap_or(Scalar::Text)
         }
@@ -160,6 +160,17 @@ fn go_float(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|value| value.is_finite())
 }
 
+/// A float that starts with a dot: there go-yaml leaves underscores to Go, which takes them between digits only.
+fn underscored(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    let placed = |(at, byte): (usize, &u8)| *byte != b'_' || digit(at.checked_sub(1)) && digit(Some(at + 1));
+    if text.len() > 4096 || !bytes.iter().enumerate().all(placed) {
+        return None;
+    }
+    go_float(&text.replace('_', ""))
+}
+
 /// A float as a key: Go's `FormatFloat(value, 'g', -1, 32)`.
 pub(crate) fn float_key(value: f64) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "Go formats the key as a 32-bit float")]
@@ -181,6 +192,17 @@ pub(crate) fn float_key(value: f64) -> String {
     format!("{short}")
 }
 
+fn days_in(year: &str, month: &str) -> u32 {
+    let year: u32 = year.parse().unwrap_or_default();
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    match month.parse().unwrap_or(0u32) {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// The forms of a date that go-yaml takes for a timestamp; only an explicit `!!timestamp` asks.
 pub(crate) fn is_timestamp(text: &str) -> bool {
     let Some((year, rest)) = text.split_once('-') else { return false };
@@ -190,7 +212,7 @@ pub(crate) fn is_timestamp(text: &str) -> bool {
     let within = |text: &str, low: u32, high: u32| {
         (1..=2).contains(&text.len()) && text.parse::<u32>().is_ok_and(|value| (low..=high).contains(&value))
     };
-    if year.len() != 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) || !within(month, 1, 12) || !within(day, 1, 31)
+    if year.len() != 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) || !within(month, 1, 12) || !within(day, 1, days_in(year, month))
     {
         return false;
     }

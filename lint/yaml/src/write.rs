@@ -138,9 +138,9 @@ fn flow_mapping(map: &Map<String, Value>, quote: char) -> String {
     format!("{{{}}}", pairs.join(", "))
 }
 
-/// A string inside brackets, where commas and brackets end a plain one.
+/// A string inside brackets, where commas, brackets and question marks end a plain one.
 pub(crate) fn flow_string(text: &str, quote: char) -> String {
-    if text.contains([',', '[', ']', '{', '}', ':']) { quoted(text, quote) } else { string(text, quote) }
+    if text.contains([',', '[', ']', '{', '}', ':', '?']) { quoted(text, quote) } else { string(text, quote) }
 }
 
 /// A string on one line, in quotes where it would not be read back as itself without.
