@@ -9,6 +9,7 @@ mod script;
 
 use std::borrow::Cow;
 
+pub(crate) use environment::POD_ADDRESS;
 pub use environment::{Environment, Setting};
 
 /// One word of a command.

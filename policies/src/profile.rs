@@ -1,0 +1,156 @@
+//! What runs in a pod: whether it is AI, which role and runtime, which accelerators and which model, with the evidence,
+//! and which probes would fit.
+
+mod accelerators;
+mod listen;
+mod model;
+mod probe;
+mod recognition;
+
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Role, Runtime};
+use crate::workload::Pod;
+
+pub use accelerators::AcceleratorCount;
+pub use model::{Model, bytes_per_parameter, parameters};
+pub use probe::{Call, Probe, ProbeSet};
+pub use recognition::Recognition;
+
+/// What runs in a pod.
+#[derive(Clone, Debug, Default)]
+pub struct Profile {
+    /// Whether the pod has to do with AI.
+    pub ai: bool,
+    /// What the pod is for.
+    pub role: Role,
+    /// Which of the pod's containers, by its position in [`Pod::containers`], does the work.
+    pub main: Option<usize>,
+    /// One entry for each of the pod's containers, in their order.
+    pub containers: Vec<ContainerProfile>,
+    /// What the pod asks for in all: by Kubernetes' rule the sum over the containers that run together, or what one init
+    /// container asks for if that is more.
+    pub accelerators: Vec<AcceleratorCount>,
+    /// The model, where it is named.
+    pub model: Option<Model>,
+    /// What told it, as sentences without a full stop.
+    pub evidence: Vec<String>,
+}
+
+/// What runs in a container.
+#[derive(Clone, Debug)]
+pub struct ContainerProfile {
+    /// The program.
+    pub runtime: Option<Arc<Runtime>>,
+    /// The way of running it, where it has several.
+    pub component: Option<String>,
+    /// What the container is for.
+    pub role: Role,
+    /// Whether it is known to start a server.
+    pub serves: bool,
+    /// Whether the image or command that told is confirmed.
+    pub sure: bool,
+    /// The port on which its probes or clients reach it, where it could be resolved.
+    pub port: Option<u16>,
+    /// What told it, as sentences without a full stop.
+    pub evidence: Vec<String>,
+    /// The model, where it is named.
+    pub model: Option<Model>,
+    /// The probes that it should get if it had none, or why it gets none.
+    pub probes: Result<ProbeSet, Vec<String>>,
+}
+
+impl Default for ContainerProfile {
+    fn default() -> Self {
+        Self {
+            runtime: None,
+            component: None,
+            role: Role::None,
+            serves: false,
+            sure: false,
+            port: None,
+            evidence: Vec::new(),
+            model: None,
+            probes: Err(vec!["it is no server that Buttress knows".to_owned()]),
+        }
+    }
+}
+
+impl ContainerProfile {
+    /// Whether it is known to start a program that answers requests.
+    pub fn is_server(&self) -> bool {
+        self.serves && matches!(self.role, Role::Inference | Role::Embedding | Role::VectorDb | Role::Gateway)
+    }
+
+    /// How many bytes the weights of its model have; `None` when the name of the model does not tell.
+    pub fn model_bytes(&self) -> Option<u64> {
+        self.model.as_ref().and_then(Model::bytes)
+    }
+}
+
+impl Profile {
+    /// Looks at a pod.
+    pub fn of(pod: &Pod<'_>, catalog: &Catalog) -> Self {
+        let accelerators = accelerators::of_pod(pod, catalog);
+        let recognised: Vec<Recognition> =
+            pod.containers().iter().map(|container| Recognition::of(container, catalog)).collect();
+        let main = recognition::main(pod, &recognised, catalog);
+        let role = role(pod, main.map(|main| &recognised[main]), &accelerators);
+        let mut evidence: Vec<String> = main.map(|main| recognised[main].evidence.clone()).unwrap_or_default();
+        evidence.extend(accelerators.iter().map(|asked| format!("asks for {} × `{}`", asked.count, asked.resource)));
+        let shared = recognition::other_hints(pod);
+        evidence.extend(shared.iter().cloned());
+        let named = recognised
+            .iter()
+            .any(|found| found.runtime.is_some() && !matches!(found.role, Role::Infrastructure | Role::None));
+        let ai = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
+        let containers: Vec<ContainerProfile> = recognised
+            .into_iter()
+            .zip(pod.containers())
+            .map(|(found, container)| found.into_profile(pod, container, role, catalog))
+            .collect();
+        let model = main.and_then(|main| containers[main].model.clone());
+        Self { ai, role, main, containers, accelerators, model, evidence }
+    }
+
+    /// Whether the pod answers requests with a model.
+    pub fn serves(&self) -> bool {
+        self.role.serves_a_model()
+    }
+
+    /// The program of the main container.
+    pub fn runtime(&self) -> Option<&Arc<Runtime>> {
+        self.main().and_then(|main| main.runtime.as_ref())
+    }
+
+    /// The main container.
+    pub fn main(&self) -> Option<&ContainerProfile> {
+        self.main.and_then(|main| self.containers.get(main))
+    }
+
+    /// How many devices, whole or in part, the pod asks for.
+    pub fn devices(&self) -> i64 {
+        self.accelerators.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count).sum()
+    }
+}
+
+/// What the pod is for. A kind whose pods end decides it, whatever runs in them; else the program does, then the kind.
+fn role(pod: &Pod<'_>, main: Option<&Recognition>, accelerators: &[AcceleratorCount]) -> Role {
+    let kind = pod.definition();
+    let of_kind = kind.and_then(|kind| kind.role).filter(|role| *role != Role::None);
+    let ends = kind.is_some_and(|kind| kind.runs_to_completion) || pod.controller() == crate::workload::Controller::Job;
+    // An image that only looks like a program tells a role too.
+    let found = main.filter(|main| main.runtime.is_some() || main.role != Role::None).map(|main| main.role);
+    match (of_kind, found) {
+        (Some(role), Some(found)) if ends && found.serves_a_model() => role,
+        (_, Some(found)) if found != Role::None => found,
+        (Some(role), _) => role,
+        _ if accelerators.is_empty() => Role::None,
+        _ if !ends => Role::Inference,
+        _ if pod.containers().iter().any(recognition::has_rank) => Role::Training,
+        _ => Role::Batch,
+    }
+}
+
+#[cfg(test)]
+mod tests;

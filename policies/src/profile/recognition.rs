@@ -1,0 +1,261 @@
+//! Which program a container runs, by its command, image and variables, in this order, and which container of a pod is
+//! the main one.
+
+use std::sync::Arc;
+
+use super::listen::Start;
+use super::{ContainerProfile, accelerators, model, probe};
+use crate::catalog::{Catalog, Role, Runtime, Variant, matches_end, words};
+use crate::container::{Container, ContainerRole};
+use crate::image::Image;
+use crate::shell::{Command, CommandLine, Environment, Setting, Word};
+use crate::workload::Pod;
+
+/// What a container was recognised as.
+#[derive(Clone, Debug)]
+pub struct Recognition {
+    /// The program.
+    pub runtime: Option<Arc<Runtime>>,
+    /// What the container is for.
+    pub role: Role,
+    /// What told it.
+    pub evidence: Vec<String>,
+    /// Whether the image or command that told is confirmed.
+    pub sure: bool,
+    /// Whether it starts the server, or why that is not so or not known.
+    pub serves: Result<(), String>,
+    /// Which command of the command line it is, and where its arguments begin.
+    command: Option<(usize, usize)>,
+    /// Whether the image is one of the program's own.
+    own_image: bool,
+}
+
+impl Default for Recognition {
+    fn default() -> Self {
+        Self {
+            runtime: None,
+            role: Role::None,
+            evidence: Vec::new(),
+            sure: false,
+            serves: Err("it is no server that Buttress knows".to_owned()),
+            command: None,
+            own_image: false,
+        }
+    }
+}
+
+impl Recognition {
+    /// Looks at a container.
+    pub fn of(container: &Container<'_>, catalog: &Catalog) -> Self {
+        let image = container.image().map(Image::parts);
+        if let Some(what) = image.as_ref().and_then(|image| catalog.look_alike(image)) {
+            let evidence = vec![format!("image `{}` is {}", container.image().unwrap_or_default(), what.what)];
+            return Self { role: Role::Infrastructure, evidence, ..Self::default() };
+        }
+        let environment = Environment::of(container.value());
+        let line = CommandLine::of(&container.command(), &container.args(), &environment);
+        let by_image = image.as_ref().and_then(|image| catalog.runtime_by_image(image));
+        let by_command = catalog
+            .runtime_by_command(&line)
+            .filter(|found| !found.runtime.generic || has_ai_hints(container, &environment, catalog))
+            .filter(|_| !by_image.is_some_and(|image| image.runtime.image_decides));
+        if let Some(found) = by_command {
+            let own_image = by_image.is_some_and(|image| image.runtime.id == found.runtime.id);
+            let words = line.commands[found.command].words[..found.after].iter();
+            let shown: Vec<&str> = words.map(|word| word.text.as_ref()).collect();
+            let mut evidence = vec![format!("command `{}`", tail(&shown))];
+            evidence.extend(own_image.then(|| format!("image `{}`", container.image().unwrap_or_default())));
+            let serves = if found.serves { Ok(()) } else { Err(format!("`{}` starts no server", tail(&shown))) };
+            return Self {
+                runtime: Some(Arc::clone(found.runtime)),
+                role: if found.serves { found.runtime.role } else { Role::None },
+                evidence,
+                sure: true,
+                serves,
+                command: Some((found.command, found.after)),
+                own_image,
+            };
+        }
+        if let Some(found) = by_image {
+            let serves = by_image_alone(found.runtime, &line);
+            let stands_alone = matches!(serves, Err((true, _)));
+            return Self {
+                runtime: Some(Arc::clone(found.runtime)),
+                role: if stands_alone { Role::None } else { image_role(found.runtime, image.as_ref()) },
+                evidence: vec![format!("image `{}`", container.image().unwrap_or_default())],
+                sure: found.sure,
+                serves: serves.map_err(|(_, why)| why),
+                command: (!line.is_empty() && !line.has_program).then_some((0, 0)),
+                own_image: true,
+            };
+        }
+        for runtime in catalog.runtimes() {
+            if let Some(name) = runtime.env.iter().find(|name| environment.names().any(|set| set == name.as_str())) {
+                return Self {
+                    runtime: Some(Arc::clone(runtime)),
+                    role: runtime.role,
+                    evidence: vec![format!("variable `{name}`")],
+                    serves: Err("neither image nor command tells that it starts the server".to_owned()),
+                    ..Self::default()
+                };
+            }
+        }
+        Self::default()
+    }
+
+    /// All that there is to say of the container.
+    pub(super) fn into_profile(
+        self,
+        pod: &Pod<'_>,
+        container: &Container<'_>,
+        pod_role: Role,
+        catalog: &Catalog,
+    ) -> ContainerProfile {
+        let Some(runtime) = self.runtime.clone() else {
+            return ContainerProfile { role: self.role, evidence: self.evidence, ..ContainerProfile::default() };
+        };
+        let environment = Environment::of(container.value());
+        let line = CommandLine::of(&container.command(), &container.args(), &environment);
+        let image = container.image().map(Image::parts);
+        let command = self.command.and_then(|(at, after)| line.commands.get(at).map(|command| (command, after)));
+        let start = Start { command: command.map(|(command, _)| command), environment: &environment, container };
+        let variant = self.variant(&runtime, &start, image.as_ref());
+        let facts = probe::Facts::new(&runtime, variant);
+        let role = variant.and_then(|variant| variant.role).unwrap_or(self.role);
+        let model = model::of(&runtime.model, command, &environment, image.as_ref().filter(|_| self.own_image));
+        let probes = probe::of(pod, container, pod_role, role, &self, &facts, &start, catalog);
+        ContainerProfile {
+            component: variant.map(|variant| variant.component.clone()),
+            role,
+            serves: self.serves.is_ok(),
+            sure: self.sure,
+            port: facts.main_port(&start),
+            model,
+            probes,
+            evidence: self.evidence,
+            runtime: Some(runtime),
+        }
+    }
+
+    fn variant<'r>(
+        &self,
+        runtime: &'r Runtime,
+        start: &Start<'_, '_>,
+        image: Option<&Image<'_>>,
+    ) -> Option<&'r Variant> {
+        runtime.variants.iter().find(|variant| {
+            let command = |phrase: &String| start.command.is_some_and(|command| command.find(&words(phrase)).is_some());
+            let repository = |glob: &String| image.is_some_and(|image| matches_end(glob, image));
+            let tag = image.and_then(|image| image.tag).unwrap_or_default();
+            (variant.commands.is_empty() || variant.commands.iter().any(command))
+                && (variant.repositories.is_empty() || variant.repositories.iter().any(repository))
+                && (variant.tags.is_empty()
+                    || self.own_image && variant.tags.iter().any(|glob| fast_glob::glob_match(glob, tag)))
+                && !(variant.elsewhere && self.own_image)
+        })
+    }
+}
+
+/// Whether an image starts its server with this command line. The flag says whether it is known to do something else.
+fn by_image_alone(runtime: &Runtime, line: &CommandLine<'_>) -> Result<(), (bool, String)> {
+    if line.has_program {
+        let program = line.program().unwrap_or_default();
+        return Err((false, format!("its command `{program}` is not known to start {}", runtime.name)));
+    }
+    if line.is_empty() {
+        let unknown = || (false, format!("its image does not start {} by itself", runtime.name));
+        return if runtime.starts_by_default { Ok(()) } else { Err(unknown()) };
+    }
+    let Some(entrypoint) = &runtime.entrypoint else {
+        return Err((false, format!("its `args` take the place of the command that starts {}", runtime.name)));
+    };
+    let own = words(entrypoint).into_iter().map(|word| Word { text: word.into(), known: true });
+    let given = line.commands.iter().flat_map(|command| command.words.iter().cloned());
+    let whole = Command { words: own.chain(given).collect(), hidden: None };
+    match runtime.not_server.iter().find(|phrase| whole.find(&words(phrase)).is_some()) {
+        Some(phrase) => Err((true, format!("`{phrase}` starts no server"))),
+        None => Ok(()),
+    }
+}
+
+/// The role that an image tells: collections of images hold servers of several kinds.
+fn image_role(runtime: &Runtime, image: Option<&Image<'_>>) -> Role {
+    let embeds = image.is_some_and(|image| {
+        runtime.model.in_image && ["embed", "rerank"].iter().any(|word| image.name().contains(word))
+    });
+    if embeds { Role::Embedding } else { runtime.role }
+}
+
+/// The last words of a command that was recognised, as many as one reads at a glance.
+fn tail(words: &[&str]) -> String {
+    let kept = words.len().min(6);
+    let start = if words.len() > kept { "… " } else { "" };
+    format!("{start}{}", words[words.len() - kept..].join(" "))
+}
+
+/// Whether something beside a web server's command tells of AI: an accelerator, or variables of the usual libraries.
+fn has_ai_hints(container: &Container<'_>, environment: &Environment<'_>, catalog: &Catalog) -> bool {
+    let starts = ["HF_", "TRANSFORMERS_", "TORCH_", "HUGGING"];
+    !accelerators::of_container(container, catalog).is_empty()
+        || claims(container)
+        || environment.names().any(|name| starts.iter().any(|start| name.starts_with(start)))
+        || container.mounts("/root/.cache/huggingface")
+}
+
+/// Whether the container uses a DRA claim.
+fn claims(container: &Container<'_>) -> bool {
+    let claims = container.value().pointer("/resources/claims").and_then(serde_json::Value::as_array);
+    claims.is_some_and(|claims| !claims.is_empty())
+}
+
+/// Whether the container is one of several that train together.
+pub(super) fn has_rank(container: &Container<'_>) -> bool {
+    let environment = Environment::of(container.value());
+    ["WORLD_SIZE", "MASTER_ADDR", "RANK", "PET_NNODES", "TPU_WORKER_ID"]
+        .iter()
+        .any(|name| environment.get(name) != Setting::Unset)
+}
+
+/// What tells of accelerators without any extended resource.
+pub(super) fn other_hints(pod: &Pod<'_>) -> Vec<String> {
+    let mut hints = Vec::new();
+    if let Some(container) = pod.containers().iter().find(|container| claims(container)) {
+        hints.push(format!("container `{}` uses a resource claim", container.name()));
+    }
+    for key in ["gpu-fraction", "gpu-memory"] {
+        if pod.annotation(key).is_some() {
+            hints.push(format!("annotation `{key}` asks KAI or Run:ai for a share of a GPU"));
+        }
+    }
+    hints
+}
+
+/// Whether only AI comes in this kind. Kinds for batch and workflows of all sorts have a role without being that.
+pub(super) fn is_ai_kind(pod: &Pod<'_>) -> bool {
+    let role = pod.definition().and_then(|kind| kind.role);
+    role.is_some_and(|role| !matches!(role, Role::None | Role::Batch | Role::Infrastructure))
+}
+
+/// The container that does the work: one that serves a model, has accelerators or is known goes before others.
+pub(super) fn main(pod: &Pod<'_>, recognised: &[Recognition], catalog: &Catalog) -> Option<usize> {
+    let score = |(at, container): (usize, &Container<'_>)| {
+        let found = &recognised[at];
+        let helper = catalog.operators().is_helper(container.name());
+        let points = [
+            (found.role.serves_a_model() && found.serves.is_ok(), 8),
+            (!accelerators::of_container(container, catalog).is_empty() || claims(container), 4),
+            (found.runtime.is_some(), 2),
+            (container.role() == ContainerRole::Regular, 1),
+        ];
+        let points: usize = points.iter().filter(|(holds, _)| *holds).map(|(_, points)| points).sum();
+        (at, if helper { 0 } else { points + 1 })
+    };
+    let candidates = pod.containers().iter().enumerate().filter(|(_, container)| container.is_long_running());
+    let mut best: Option<(usize, usize)> = None;
+    for (at, points) in candidates.map(score) {
+        if best.is_none_or(|(_, other)| points > other) {
+            best = Some((at, points));
+        }
+    }
+    best.map(|(at, _)| at)
+}
