@@ -56,6 +56,8 @@ pub struct ContainerProfile {
     pub evidence: Vec<String>,
     /// The model, where it is named.
     pub model: Option<Model>,
+    /// Whether it should have probes. Where [`probes`](Self::probes) is an error all the same, a human must say which.
+    pub wants_probes: bool,
     /// The probes that it should get if it had none, or why it gets none.
     pub probes: Result<ProbeSet, Vec<String>>,
 }
@@ -71,6 +73,7 @@ impl Default for ContainerProfile {
             port: None,
             evidence: Vec::new(),
             model: None,
+            wants_probes: false,
             probes: Err(vec!["it is no server that Buttress knows".to_owned()]),
         }
     }

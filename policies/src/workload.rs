@@ -72,7 +72,11 @@ fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usiz
             if found.iter().any(|pod| pod.has_spec() && pod.root.contains(&root) && pod.root != root && pod.holds(&root)) {
                 continue;
             }
-            found.extend(Pod::from_template(object, owner, definition, template, root, &place, catalog));
+            let metadata = template.metadata.as_ref().map(|pattern| {
+                let pointer = fill(pattern, &place.captured);
+                Node::placed(pointer.get(object).unwrap_or(&Value::Null), base.join(&pointer))
+            });
+            found.extend(Pod::from_template(object, owner, definition, template, metadata, root, &place, catalog));
         }
     }
 }
@@ -116,11 +120,13 @@ fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<Place<'a>> {
 }
 
 impl<'a> Pod<'a> {
+    #[expect(clippy::too_many_arguments, reason = "one caller, which has just taken all of them apart")]
     fn from_template(
         object: &'a Value,
         owner: Identity<'a>,
         definition: &'a Kind,
         template: &'a Template,
+        elsewhere: Option<Node<'a>>,
         root: Path,
         place: &Place<'a>,
         catalog: &'a Catalog,
@@ -150,10 +156,6 @@ impl<'a> Pod<'a> {
         if containers.is_empty() {
             return None;
         }
-        let metadata = match &template.metadata {
-            Some(pointer) => expand(object, pointer).into_iter().next().map(|place| Node::placed(place.value, place.path)),
-            None => metadata,
-        };
         let replicas = replicas(object, owner, definition, template, &place.captured);
         let mut pod = Self {
             owner,
@@ -163,7 +165,7 @@ impl<'a> Pod<'a> {
             template: template.form,
             component: template.component.as_deref(),
             root,
-            metadata,
+            metadata: elsewhere.or(metadata),
             spec,
             containers,
             replicas,
@@ -377,6 +379,16 @@ fn owner_reference(object: &Value) -> Option<(&str, &str)> {
     Some((group, text(controlling, "kind").unwrap_or_default()))
 }
 
+/// The one place that `pattern` means where its `*`s stand for the same items as those of another pattern did.
+fn fill(pattern: &str, captured: &[String]) -> Path {
+    let mut captured = captured.iter();
+    let pattern = Path::parse(pattern);
+    pattern.segments().fold(Path::root(), |path, segment| match segment.as_ref() {
+        "*" => path.key(captured.next().map_or("*", String::as_str)),
+        key => path.key(key),
+    })
+}
+
 /// How many pods the template asks for.
 fn replicas(
     object: &Value,
@@ -389,13 +401,7 @@ fn replicas(
         return owner_reference(object).is_none().then_some(1);
     }
     let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
-    // A `*` of the pattern stands for the item in which the template lies.
-    let mut captured = captured.iter();
-    let segments = Path::parse(pattern);
-    let pointer = segments.segments().fold(Path::root(), |path, segment| match segment.as_ref() {
-        "*" => path.key(captured.next().map_or("*", String::as_str)),
-        key => path.key(key),
-    });
+    let pointer = fill(pattern, captured);
     match pointer.get(object) {
         // Kubernetes defaults the replicas of its own kinds, and every verified kind with the scale subresource, to 1.
         None | Some(Value::Null) => definition.scalable.then_some(1),

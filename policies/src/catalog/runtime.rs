@@ -210,6 +210,9 @@ pub struct ProbeFacts {
     /// The name of the port.
     #[serde(default = "http", skip_serializing_if = "is_http")]
     pub port: String,
+    /// Whether it is true while a model is still being loaded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub before_load: bool,
     /// Seconds to wait for the answer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeout_seconds: Option<u32>,

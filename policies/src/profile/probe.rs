@@ -151,7 +151,10 @@ pub(super) fn of(
         return Err(why);
     }
     refused_by_start(facts, start)?;
-    let group = group(pod, facts, start)?;
+    if group(pod, facts, start)? {
+        // A container whose startup probe has not succeeded is not ready either, so that even it may stop the others.
+        return Err(vec!["the pods of a group wait for each other and restart together".to_owned()]);
+    }
     let probes = facts.probes();
     if probes.unsure {
         return Err(vec![probes.why_not.clone().map_or_else(
@@ -180,13 +183,6 @@ pub(super) fn of(
     set.startup = resolve("startup", probes.startup.as_ref(), &mut why);
     set.readiness = resolve("readiness", probes.readiness.as_ref(), &mut why);
     set.liveness = resolve("liveness", probes.liveness.as_ref(), &mut why);
-    if group {
-        set.readiness = None;
-        set.liveness = None;
-        why.push(
-            "no readiness and liveness probe: the pods of a group wait for each other and restart together".to_owned(),
-        );
-    }
     // Without a startup probe a liveness probe restarts a server that is still loading.
     if set.startup.is_none() && set.liveness.take().is_some() {
         why.push(
@@ -198,6 +194,25 @@ pub(super) fn of(
     }
     set.why = why;
     Ok(set)
+}
+
+/// Whether the container is one that should have probes, be it that they are not known well enough to be put in.
+pub(super) fn wanted(
+    pod: &Pod<'_>,
+    container: &Container<'_>,
+    roles: (Role, Role),
+    found: &Recognition,
+    facts: &Facts<'_>,
+    start: &Start<'_, '_>,
+    catalog: &Catalog,
+) -> bool {
+    let probes = facts.probes();
+    found.serves.is_ok()
+        && probes.startup.is_some()
+        && refused_by_place(pod, container, catalog).is_empty()
+        && refused_by_role(pod, roles.0, roles.1, facts).is_empty()
+        && probes.none_when.iter().all(|condition| start.holds(condition) == Some(false))
+        && group(pod, facts, start) == Ok(false)
 }
 
 /// What the pod, its kind and its operator have against probes in this container.

@@ -124,7 +124,9 @@ impl Recognition {
         let role = variant.and_then(|variant| variant.role).unwrap_or(self.role);
         let model = model::of(&runtime.model, command, &environment, image.as_ref().filter(|_| self.own_image));
         let probes = probe::of(pod, container, pod_role, role, &self, &facts, &start, catalog);
+        let wants_probes = probe::wanted(pod, container, (pod_role, role), &self, &facts, &start, catalog);
         ContainerProfile {
+            wants_probes,
             component: variant.map(|variant| variant.component.clone()),
             role,
             serves: self.serves.is_ok(),

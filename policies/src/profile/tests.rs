@@ -255,9 +255,10 @@ fn the_pod_may_be_against_probes() {
     assert!(profile(&sidecar).containers[0].probes.is_ok());
     let group = json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "spec": {"leaderWorkerTemplate": {"leaderTemplate": template, "workerTemplate": template}}});
     let object = Object::new(&group, Catalog::builtin());
-    let leader = Profile::of(&object.pods()[0], Catalog::builtin()).containers[0].probes.clone().unwrap();
-    assert!(leader.startup.is_some() && leader.readiness.is_none() && leader.liveness.is_none());
-    assert!(Profile::of(&object.pods()[1], Catalog::builtin()).containers[0].probes.is_err());
+    let of = |at: usize| Profile::of(&object.pods()[at], Catalog::builtin()).containers[0].clone();
+    assert!(of(0).probes.unwrap_err()[0].contains("wait for each other"));
+    assert!(of(1).probes.unwrap_err()[0].contains("worker"));
+    assert!(!of(0).wants_probes && !of(1).wants_probes);
 }
 
 #[test]

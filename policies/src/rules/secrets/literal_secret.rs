@@ -1,5 +1,6 @@
 //! `literal-secret`: a token or password written into the pod itself.
 
+use crate::catalog::{Catalog, Runtime};
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
@@ -55,17 +56,19 @@ spec:
     check: Check::Pod(check),
 };
 
-fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
-    pod.containers().iter().flat_map(check_container).collect()
+fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
+    let runtimes = pod.profile().containers.iter().map(|known| known.runtime.as_deref());
+    let containers = pod.containers().iter().zip(runtimes);
+    containers.flat_map(|(container, runtime)| check_container(container, runtime, context.catalog())).collect()
 }
 
-fn check_container(container: &Container<'_>) -> Vec<Finding> {
+fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog: &Catalog) -> Vec<Finding> {
     let mut findings = Vec::new();
     for variable in container.get("env").items() {
         let Some(name) = text(variable.value(), "name") else { continue };
         let value = variable.get("value");
         let Some(literal) = value.as_str() else { continue };
-        if is_credential(literal) || names_secret(name) && is_real(literal) {
+        if is_credential(literal) || (names_secret(name) || catalog.is_secret_env(name, runtime)) && is_real(literal) {
             // The name alone: the value must not travel on into logs and reports.
             let message = format!("the environment variable `{name}` of `{}` holds a credential in clear text", container.name());
             findings.push(RULE.finding(value.path().clone(), message));
@@ -80,7 +83,7 @@ fn check_container(container: &Container<'_>) -> Vec<Finding> {
                 Some(value) => (Some(value), word),
                 None => (words.get(index + 1).and_then(|next| next.as_str()), words.get(index + 1).unwrap_or(word)),
             };
-            let given = flag.starts_with('-') && flag_names_secret(flag) && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
+            let given = flag.starts_with('-') && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag)) && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
             if given {
                 let message = format!("the argument `{flag}` of `{}` holds a credential in clear text", container.name());
                 findings.push(RULE.finding(at.path().clone(), message));

@@ -1,0 +1,112 @@
+//! `liveness-without-startup-budget`: a liveness probe that restarts the model server while it loads.
+
+use serde_json::{Value, json};
+
+use super::probes::{Server, servers};
+use crate::context::Context;
+use crate::finding::{Finding, Fix};
+use crate::node::integer;
+use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
+use crate::workload::Pod;
+
+/// The rule.
+pub static RULE: Rule = Rule {
+    name: "liveness-without-startup-budget",
+    summary: "the liveness probe restarts the model server while it loads, again and again",
+    category: Category::Reliability,
+    severity: Severity::Error,
+    scope: Scope::Ai,
+    since: "0.1.0",
+    needs: Needs::Pod,
+    rationale: "\
+Without a startup probe the liveness probe begins after `initialDelaySeconds` and kills the container after \
+`failureThreshold` failures: with the usual values, after less than a minute. A model that takes longer to load never comes up; \
+the pod is in CrashLoopBackOff, or hammers the model hub, for ever \
+([KServe #5062](https://github.com/kserve/kserve/issues/5062) is one such case of many). The \
+[startup probe](https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/#startup-probe) that is put \
+in asks what the author's own liveness probe asks, so that it succeeds no later than that one would, and gives three times the \
+time that the model probably takes to load.",
+    bad: "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: llm
+spec:
+  containers:
+    - name: server
+      image: vllm/vllm-openai:v0.11.0
+      args: [--model, Qwen/Qwen3-8B]
+      livenessProbe:
+        httpGet:
+          path: /health
+          port: 8000
+        initialDelaySeconds: 60
+",
+    good: "\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: llm
+spec:
+  containers:
+    - name: server
+      image: vllm/vllm-openai:v0.11.0
+      args: [--model, Qwen/Qwen3-8B]
+      livenessProbe:
+        httpGet:
+          path: /health
+          port: 8000
+        initialDelaySeconds: 60
+      startupProbe:
+        failureThreshold: 180
+        httpGet:
+          path: /health
+          port: 8000
+        periodSeconds: 10
+        timeoutSeconds: 5
+",
+    fixable: Fixable::Safe,
+    check: Check::Pod(check),
+};
+
+fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
+    servers(pod, context).iter().filter_map(check_server).collect()
+}
+
+fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
+    let liveness = server.probe("livenessProbe");
+    // A server whose port opens at once, whatever it has still to load, is not killed by asking whether it lives.
+    if liveness.is_absent() || !server.lacks("startupProbe") || server.lives_before_it_loads(liveness.value()) {
+        return None;
+    }
+    let field = |name: &str, default: i64| integer(liveness.value().get(name)).filter(|value| *value >= 0).unwrap_or(default);
+    // Kubernetes' defaults; a period of 0 counts as unset.
+    let period = match field("periodSeconds", 10) {
+        0 => 10,
+        period => period,
+    };
+    let failures = field("failureThreshold", 3).max(1);
+    let patience = field("initialDelaySeconds", 0).saturating_add(period.saturating_mul(failures));
+    if u64::try_from(patience).unwrap_or(0) >= server.expected {
+        return None;
+    }
+    let message = format!("{} is restarted {patience} s after its start unless it has loaded its model by then", server.name());
+    let finding = RULE.finding(liveness.path().clone(), message);
+    let Some(probe) = startup_like(liveness.value(), server) else { return Some(finding) };
+    let title = format!("add a startup probe that gives it {} minutes to load", server.budget / 60);
+    Some(finding.with_fix(Fix::safe(title, vec![server.probe("startupProbe").set(probe)])))
+}
+
+/// The startup probe that asks what the author's liveness probe asks, for as long as the budget says.
+fn startup_like(liveness: &Value, server: &Server<'_, '_>) -> Option<Value> {
+    const HANDLERS: &[&str] = &["exec", "grpc", "httpGet", "tcpSocket"];
+    if !server.may_repair() {
+        return None;
+    }
+    let handlers: Vec<_> = HANDLERS.iter().filter_map(|name| Some((name, liveness.get(name).filter(|handler| handler.is_object())?))).collect();
+    // Kubernetes wants exactly one; with another number it is not ours to say which is meant.
+    let [(name, handler)] = handlers.as_slice() else { return None };
+    let timeout = integer(liveness.get("timeoutSeconds")).unwrap_or(1).max(5);
+    let tries = server.budget.div_ceil(10).max(1);
+    Some(json!({**name: handler, "periodSeconds": 10, "timeoutSeconds": timeout, "failureThreshold": tries}))
+}

@@ -1,0 +1,99 @@
+//! What the rules on probes share: which containers they are about, and which probes fit.
+
+use serde_json::Value;
+
+use crate::container::Container;
+use crate::context::Context;
+use crate::node::Node;
+use crate::profile::ContainerProfile;
+use crate::workload::{Controller, Pod};
+
+/// A container that serves a model and is to be probed, with what is known of it.
+pub(super) struct Server<'p, 'a> {
+    pub(super) container: &'p Container<'a>,
+    known: &'p ContainerProfile,
+    /// Seconds that its start may take before the kubelet restarts it.
+    pub(super) budget: u64,
+    /// Seconds that its start will probably take: what a liveness probe must wait for at the least.
+    pub(super) expected: u64,
+    repairable: bool,
+}
+
+/// The containers of `pod` that serve a model and are to be probed: not those of gangs, trainers and Jobs, nor those whose
+/// operator adds probes, all of which the profile tells.
+pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Server<'p, 'a>> {
+    if !pod.has_spec() || pod.restart_policy() != "Always" {
+        return Vec::new();
+    }
+    // The probes of a pod under a StatefulSet, a DaemonSet or an operator are decided at their source.
+    let repairable = !pod.is_pod() || matches!(pod.controller(), Controller::None | Controller::ReplicaSet);
+    let budget = context.policy.injection().startup_budget;
+    let containers = pod.containers().iter().zip(&pod.profile().containers);
+    containers
+        .filter(|(_, known)| known.wants_probes)
+        .map(|(container, known)| {
+            let bytes = known.model.as_ref().and_then(|model| model.bytes());
+            // The factor of the budget is what it is longer than expected.
+            let expected = match bytes {
+                Some(bytes) => budget.fixed_seconds + bytes / budget.bytes_per_second.max(1),
+                None => budget.minimum_seconds / 3,
+            };
+            Server { container, known, budget: budget.seconds(bytes), expected, repairable }
+        })
+        .collect()
+}
+
+impl<'a> Server<'_, 'a> {
+    /// The place of one of its probes.
+    pub(super) fn probe(&self, field: &str) -> Node<'a> {
+        self.container.get(field)
+    }
+
+    /// Whether it has no such probe.
+    pub(super) fn lacks(&self, field: &str) -> bool {
+        self.probe(field).is_absent()
+    }
+
+    /// The startup probe to put in, if one may be.
+    pub(super) fn startup(&self) -> Option<Value> {
+        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.startup(self.budget)
+    }
+
+    /// The readiness probe to put in, if one may be.
+    pub(super) fn readiness(&self) -> Option<Value> {
+        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.readiness()
+    }
+
+    /// The liveness probe to put in, if one may be.
+    pub(super) fn liveness(&self) -> Option<Value> {
+        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.liveness()
+    }
+
+    /// Whether a liveness probe `liveness` of the author's is true while the model still loads: the server opens its port at
+    /// once and says that it lives.
+    pub(super) fn lives_before_it_loads(&self, liveness: &Value) -> bool {
+        let facts = self.known.runtime.as_ref().and_then(|runtime| runtime.probes.liveness.as_ref());
+        let Some(facts) = facts.filter(|facts| facts.before_load) else { return false };
+        let path = liveness.get("httpGet").and_then(|get| get.get("path")).and_then(Value::as_str);
+        path.is_none() || path == facts.http.as_deref()
+    }
+
+    /// Whether a probe put in may come to stand beside what the author wrote of the same kind.
+    pub(super) fn may_repair(&self) -> bool {
+        self.repairable
+    }
+
+    /// Why no probes can be put in, as the end of a message; empty where they can.
+    pub(super) fn why_not(&self) -> String {
+        match &self.known.probes {
+            Err(reasons) if !reasons.is_empty() => format!(" (none is put in: {})", reasons.join("; ")),
+            _ => String::new(),
+        }
+    }
+
+    /// How the server is called in messages.
+    pub(super) fn name(&self) -> String {
+        let program = self.known.runtime.as_ref().map(|runtime| runtime.name.as_str()).unwrap_or_default();
+        format!("`{}` ({program})", self.container.name())
+    }
+}
