@@ -104,7 +104,8 @@ impl Quantity {
         self.nanos % NANOS == 0
     }
 
-    /// The amount in whole units, rounded away from zero as Go's `Value()` does.
+    /// The amount in whole units, rounded away from zero as Go's `Value()` does; at the borders of `i64` where Go's
+    /// wraps around.
     pub fn value(&self) -> i64 {
         clamp(divide_up(self.nanos, NANOS))
     }
@@ -181,6 +182,11 @@ impl FromStr for Quantity {
             None => ("", rest),
         };
         let (scale, family) = interpret(suffix)?;
+        // Without any digit Go reads a zero where it needs no big numbers, and nothing where it does.
+        let big = matches!(scale, Scale::Two(50..) | Scale::Ten(..-9));
+        if big && whole.is_empty() && fraction.is_empty() {
+            return Err(QuantityError::Format);
+        }
         let nanos = match scale {
             Scale::Ten(exponent) => decimal(whole, fraction, exponent.saturating_add(9)),
             Scale::Two(exponent) => binary(whole, fraction, exponent),
