@@ -23,7 +23,8 @@ impl Default for Format {
     }
 }
 
-/// A value as block YAML, in the style that kubectl prints.
+/// A value as block YAML: lists flush with their keys as kubectl prints them, `apiVersion`, `kind`, `metadata` and names
+/// first, other keys in alphabetical order.
 pub fn to_string(value: &Value) -> String {
     let mut text = lines(value, &Format::default()).join("\n");
     text.push('\n');
@@ -35,7 +36,7 @@ pub(crate) fn lines(value: &Value, format: &Format) -> Vec<String> {
     let mut out = Vec::new();
     match value {
         Value::Object(map) if !map.is_empty() => {
-            for (name, value) in map {
+            for (name, value) in ordered(map) {
                 pair(name, value, format, &mut out);
             }
         }
@@ -47,6 +48,17 @@ pub(crate) fn lines(value: &Value, format: &Format) -> Vec<String> {
         _ => scalar_under("", value, format.indent, format, &mut out),
     }
     out
+}
+
+/// The keys in the order people write them: what a thing is comes first, the rest by name.
+pub(crate) fn ordered(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
+    let rank = |key: &str| {
+        let first = ["apiVersion", "kind", "metadata", "name", "namespace", "key"];
+        first.iter().position(|known| *known == key).unwrap_or(first.len())
+    };
+    let mut pairs: Vec<_> = map.iter().collect();
+    pairs.sort_by_key(|(key, _)| rank(key));
+    pairs
 }
 
 /// Adds the lines of a key and its value.
@@ -134,7 +146,7 @@ pub(crate) fn flow(value: &Value, quote: char) -> String {
 
 fn flow_mapping(map: &Map<String, Value>, quote: char) -> String {
     let pairs: Vec<String> =
-        map.iter().map(|(name, value)| format!("{}: {}", flow_string(name, quote), flow(value, quote))).collect();
+        ordered(map).into_iter().map(|(name, value)| format!("{}: {}", flow_string(name, quote), flow(value, quote))).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 

@@ -65,6 +65,21 @@ fn random_edit(random: &mut Random, value_now: &Value) -> Edit {
     }
 }
 
+/// The documents of a text as JSON or in braces, since people feed those, too.
+fn in_braces(random: &mut Random, text: &str) -> Option<String> {
+    let file = File::parse(text);
+    let value = file.documents().iter().find_map(|document| document.value().ok())?;
+    let pretty = serde_json::to_string_pretty(value).unwrap();
+    Some(match random.below(6) {
+        0 => value.to_string(),
+        1 => pretty + "\n",
+        2 => pretty.replace("  ", "    ") + "\n",
+        3 => pretty.replace("  ", "\t"),
+        4 => format!("# braces\n{pretty}\n---\nlast: 1\n"),
+        _ => format!("a: 1\nb: {} # behind\nc: [x]\n", value).replace("\\/", "/"),
+    })
+}
+
 /// The same document with comments and blank lines strewn in, with other line ends, or without a final newline.
 fn varied(random: &mut Random, text: &str) -> String {
     let mut out = String::new();
@@ -105,7 +120,7 @@ fn is_odd(text: &str) -> bool {
             line.split([' ', '[', ',', '{']).any(|word| word.starts_with(mark) && word.len() > 1)
         })
     };
-    indicator('&') || indicator('*') || indicator('!') || text.contains("\n? ")
+    indicator('&') || indicator('*') || indicator('!') || text.lines().any(|line| line.contains("? "))
 }
 
 fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
@@ -208,6 +223,34 @@ fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
     }
 }
 
+/// Edits one after another come out as the same edits of the value, or are refused as a whole.
+fn several(random: &mut Random, file: &File, document: usize, tally: &mut Tally) {
+    let mut value = file.documents()[document].value().unwrap().clone();
+    let mut edits = Vec::new();
+    for _ in 0..random.below(5) {
+        let one = random_edit(random, &value);
+        if one.apply(&mut value).is_ok() && (value.is_object() || value.is_array()) {
+            edits.push(one);
+        } else {
+            return;
+        }
+    }
+    match edit(file, document, &edits) {
+        Ok(text) => {
+            let after = File::parse(text.as_str());
+            let kept = after.documents().get(document).and_then(|one| one.value().ok()).is_some_and(|now| same(now, &value));
+            if !kept {
+                tally.failures.push(format!("several: {edits:?}"));
+            }
+        }
+        Err(refusal) if refusal.defect => {
+            tally.defects += 1;
+            println!("defect: {refusal} for {edits:?}\n<<<\n{}\n>>>", file.text().chars().take(1500).collect::<String>());
+        }
+        Err(_) => {}
+    }
+}
+
 fn excerpt(file: &File, document: usize, one: &Edit) -> String {
     let document = &file.documents()[document];
     let parent = one.path().parent().unwrap_or_default();
@@ -237,7 +280,8 @@ fn run(files: &[String], wanted: usize, seed: u64) -> Tally {
         if original.len() > 60_000 {
             continue;
         }
-        let mut text = varied(&mut random, &original);
+        let braces = if random.chance(12) { in_braces(&mut random, &original) } else { None };
+        let mut text = braces.unwrap_or_else(|| varied(&mut random, &original));
         if File::parse(text.as_str()).documents().iter().any(|one| one.value().is_err()) {
             text = original;
         }
@@ -252,6 +296,7 @@ fn run(files: &[String], wanted: usize, seed: u64) -> Tally {
             let one = random_edit(&mut random, file.documents()[document].value().unwrap());
             check(&text, document, &one, &mut tally);
         }
+        several(&mut random, &file, document, &mut tally);
     }
     tally
 }

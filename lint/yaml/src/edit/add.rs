@@ -120,7 +120,7 @@ fn start(document: &Document, child: Child) -> usize {
 }
 
 /// Where a comma stands behind the last item, comments passed over.
-fn trailing_comma(text: &str, from: usize, close: usize) -> Option<usize> {
+pub(crate) fn trailing_comma(text: &str, from: usize, close: usize) -> Option<usize> {
     let bytes = text.as_bytes();
     let mut at = from;
     while at < close {

@@ -1,6 +1,7 @@
 //! Takes a pair out of a mapping or an item out of a list.
 
 use crate::document::Document;
+use crate::edit::add::trailing_comma;
 use crate::edit::place::{Way, kind};
 use crate::edit::replace::{dash, delete_lines};
 use crate::edit::{Plan, Replacement};
@@ -95,8 +96,16 @@ fn in_flow(document: &Document, parent: usize, before: Option<Child>, child: Chi
     };
     let inner = span(child);
     let outside = [range.start..inner.start.max(range.start), inner.end.min(range.end)..range.end];
-    if outside.into_iter().any(|part| text[part].contains('#')) {
-        return Err("a comment stands between the brackets".to_owned());
+    if !outside.into_iter().any(|part| text.get(part).is_some_and(|part| part.contains('#'))) {
+        return Ok(vec![Replacement::new(range, "")]);
     }
-    Ok(vec![Replacement::new(range, "")])
+    // A comment stays, so only the item and one comma go.
+    let close = (node.end as usize).saturating_sub(1);
+    let comma = match (before, next) {
+        (_, Some(next)) => trailing_comma(text, inner.end, span(next).start),
+        (Some(before), None) => trailing_comma(text, span(before).end, inner.start),
+        (None, None) => trailing_comma(text, inner.end, close),
+    };
+    let comma = comma.map(|comma| Replacement::new(comma..comma + 1, ""));
+    Ok(comma.into_iter().chain([Replacement::new(inner, "")]).collect())
 }

@@ -122,6 +122,9 @@ pub(crate) fn delete_lines(document: &Document, first: usize, end: usize) -> Rep
     }
     // The last line had no line break, so the one before it goes, with blank lines that would then be the last.
     let before = text[..first].trim_end_matches(['\n', '\r', ' ', '\t']).len();
+    // Blank lines at the end of a block scalar may belong to it.
+    let above = document.tree.nodes.iter().filter(|node| node.kind == Kind::Block && (node.end as usize) <= first);
+    let before = above.map(|node| node.end as usize).fold(before, usize::max);
     Replacement::new(before.max(document.range.start)..document.range.end.max(end), "")
 }
 
@@ -211,8 +214,15 @@ fn root(document: &Document, value: &Value) -> Plan {
     if !matches!(node.kind, Kind::Plain) || column(&document.text, node.start as usize) != 0 {
         return Err("the whole document would be replaced".to_owned());
     }
-    let lines = write::lines(value, &Format::default()).join(line_break(&document.text));
-    Ok(vec![Replacement::new(node.range(), lines)])
+    Ok(vec![Replacement::new(node.range(), whole(document, node.end as usize, value))])
+}
+
+/// A value as the lines of a whole document that ends at `end`; a comment behind it must not get into a block scalar.
+fn whole(document: &Document, end: usize, value: &Value) -> String {
+    let text = &*document.text;
+    let behind = text.get(end..line_end(text.as_bytes(), end)).unwrap_or_default();
+    let blocks = !behind.contains('#') && !comment_below(document, end, 1);
+    write::lines(value, &Format { blocks, ..style::format(document) }).join(line_break(text))
 }
 
 /// Replaces a value inside brackets or in JSON, or an empty `{}` that is the whole document.
@@ -225,8 +235,7 @@ fn in_flow(document: &Document, way: &Way, value: &Value) -> Plan {
         if !blank || column(text, node.start as usize) != 0 {
             return Err("the whole document would be replaced".to_owned());
         }
-        let lines = write::lines(value, &style::format(document)).join(line_break(text));
-        return Ok(vec![Replacement::new(node.range(), lines)]);
+        return Ok(vec![Replacement::new(node.range(), whole(document, node.end as usize, value))]);
     }
     if node.kind == Kind::FlowPair || way.parent().is_some_and(|parent| kind(document, parent) == Kind::FlowPair) {
         return Err("a pair without braces stands in a list".to_owned());
@@ -303,7 +312,7 @@ impl<'a> FlowWriter<'a> {
         let (open, close, parts): (char, char, Vec<String>) = match value {
             Value::Object(map) => {
                 let deeper = self.deeper(indent);
-                let parts = map.iter().map(|(key, value)| self.pair(key, value, &deeper)).collect();
+                let parts = write::ordered(map).into_iter().map(|(key, value)| self.pair(key, value, &deeper)).collect();
                 ('{', '}', parts)
             }
             Value::Array(items) => {
