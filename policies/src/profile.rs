@@ -15,7 +15,7 @@ use crate::workload::Pod;
 pub use accelerators::AcceleratorCount;
 pub use model::{Model, bytes_per_parameter, parameters};
 pub use probe::{Call, Probe, ProbeSet};
-pub use recognition::Recognition;
+use recognition::{Recognition, Told};
 
 /// What runs in a pod.
 #[derive(Clone, Debug, Default)]
@@ -95,8 +95,13 @@ impl Profile {
     /// Looks at a pod.
     pub fn of(pod: &Pod<'_>, catalog: &Catalog) -> Self {
         let accelerators = accelerators::of_pod(pod, catalog);
-        let recognised: Vec<Recognition> =
-            pod.containers().iter().map(|container| Recognition::of(container, catalog)).collect();
+        let told: Vec<Told<'_>> = pod.containers().iter().map(Told::of).collect();
+        let recognised: Vec<Recognition> = pod
+            .containers()
+            .iter()
+            .zip(&told)
+            .map(|(container, told)| Recognition::of(container, told, catalog))
+            .collect();
         let main = recognition::main(pod, &recognised, catalog);
         let role = role(pod, main.map(|main| &recognised[main]), &accelerators);
         let mut evidence: Vec<String> = main.map(|main| recognised[main].evidence.clone()).unwrap_or_default();
@@ -109,8 +114,8 @@ impl Profile {
         let ai = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
         let containers: Vec<ContainerProfile> = recognised
             .into_iter()
-            .zip(pod.containers())
-            .map(|(found, container)| found.into_profile(pod, container, role, catalog))
+            .zip(pod.containers().iter().zip(&told))
+            .map(|(found, (container, told))| found.into_profile(pod, container, told, role, catalog))
             .collect();
         let model = main.and_then(|main| containers[main].model.clone());
         Self { ai, role, main, containers, accelerators, model, evidence }

@@ -7,8 +7,8 @@ use super::Accelerator;
 pub(super) struct Resources {
     /// Sorted by name.
     exact: Vec<Accelerator>,
-    /// In order: the first that matches counts.
-    families: Vec<Accelerator>,
+    /// In order: the first that matches counts. Before each one how many bytes of it are no glob.
+    families: Vec<(usize, Accelerator)>,
 }
 
 impl Resources {
@@ -18,8 +18,8 @@ impl Resources {
         let mut families = Vec::new();
         for entry in more {
             if entry.is_glob() {
-                all.families.retain(|known| known.resource != entry.resource);
-                families.push(entry.clone());
+                all.families.retain(|(_, known)| known.resource != entry.resource);
+                families.push((literal(&entry.resource), entry.clone()));
                 continue;
             }
             match all.exact.binary_search_by(|known| known.resource.cmp(&entry.resource)) {
@@ -39,17 +39,25 @@ impl Resources {
         }
         match self.exact.binary_search_by(|known| known.resource.as_str().cmp(name)) {
             Ok(at) => Some(&self.exact[at]),
-            Err(_) => self.families.iter().find(|family| same_start(&family.resource, name) && family.matches(name)),
+            Err(_) => {
+                // Most families begin differently, which is cheaper to see than to match.
+                let begins = |literal: usize, family: &Accelerator| {
+                    name.as_bytes().starts_with(&family.resource.as_bytes()[..literal])
+                };
+                let mut families = self.families.iter();
+                families
+                    .find(|(literal, family)| begins(*literal, family) && family.matches(name))
+                    .map(|(_, family)| family)
+            }
         }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Accelerator> {
-        self.exact.iter().chain(&self.families)
+        self.exact.iter().chain(self.families.iter().map(|(_, family)| family))
     }
 }
 
-/// Whether `name` begins as the glob does before its first sign: cheaper than matching, and mostly false.
-fn same_start(glob: &str, name: &str) -> bool {
-    let literal = glob.find(['*', '?', '[', '{']).unwrap_or(glob.len());
-    name.as_bytes().starts_with(&glob.as_bytes()[..literal])
+/// How many bytes of a glob stand before its first sign.
+fn literal(glob: &str) -> usize {
+    glob.find(['*', '?', '[', '{']).unwrap_or(glob.len())
 }

@@ -52,7 +52,10 @@ pub(super) struct Runtimes {
     images: HashMap<String, Vec<Target>>,
     /// Images whose last segment is a pattern, or that name only the first ones.
     wild_images: Vec<Target>,
+    /// By their first word.
     phrases: HashMap<String, Vec<Phrase>>,
+    /// Phrases whose first word is a pattern.
+    wild_phrases: Vec<Phrase>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +100,11 @@ impl Runtimes {
             for (text, serves) in commands.chain(runtime.not_server.iter().map(|text| (text, false))) {
                 let words = words(text);
                 let Some(first) = words.first().cloned() else { continue };
-                self.phrases.entry(first).or_default().push(Phrase { runtime: at, words, serves });
+                let phrase = Phrase { runtime: at, words, serves };
+                match is_glob(&first) {
+                    true => self.wild_phrases.push(phrase),
+                    false => self.phrases.entry(first).or_default().push(phrase),
+                }
             }
         }
         for (repository, target) in images {
@@ -160,8 +167,8 @@ impl Runtimes {
     /// The longest phrase in the command: `vllm bench` says more than `vllm`.
     fn phrase(&self, command: &Command<'_>) -> Option<(&Phrase, usize)> {
         let mut best: Option<(&Phrase, usize)> = None;
-        for word in &command.words {
-            let Some(phrases) = self.phrases.get(basename(&word.text)) else { continue };
+        let named = command.words.iter().filter_map(|word| self.phrases.get(basename(&word.text)));
+        for phrases in named.chain([&self.wild_phrases]) {
             for phrase in phrases {
                 if best.is_some_and(|(other, _)| other.words.len() >= phrase.words.len()) {
                     continue;
@@ -190,17 +197,24 @@ pub(crate) fn matches_end(pattern: &str, image: &Image<'_>) -> bool {
         Some(pattern) => (pattern, true),
         None => (pattern, false),
     };
-    let fits = |segments: &[&str]| {
-        pattern.split('/').zip(segments).all(|(pattern, segment)| {
-            if is_glob(pattern) { fast_glob::glob_match(pattern, segment) } else { pattern == *segment }
-        })
-    };
-    let wanted = pattern.split('/').count();
-    let segments: Vec<&str> = image.registry.into_iter().chain(image.path.split('/')).collect();
-    if open {
-        return segments.windows(wanted + 1).any(|window| fits(&window[..wanted]));
+    let fits =
+        |(pattern, segment): (&str, Option<&str>)| {
+            segment.is_some_and(|segment| {
+                if is_glob(pattern) { fast_glob::glob_match(pattern, segment) } else { pattern == segment }
+            })
+        };
+    let mut backwards = image.path.rsplit('/').chain(image.registry);
+    if !open {
+        return pattern.rsplit('/').all(|pattern| fits((pattern, backwards.next())));
     }
-    segments.len() >= wanted && fits(&segments[segments.len() - wanted..])
+    // The pattern may end at any segment but the last.
+    while backwards.next().is_some() {
+        let mut rest = backwards.clone();
+        if pattern.rsplit('/').all(|pattern| fits((pattern, rest.next()))) {
+            return true;
+        }
+    }
+    false
 }
 
 fn is_glob(text: &str) -> bool {

@@ -182,3 +182,71 @@ fn the_form_survives_a_round_trip_and_refuses_unknown_keys() {
     assert_eq!(serde_json::from_str::<Vec<Kind>>(&text).unwrap(), kinds);
     assert!(serde_json::from_str::<Kind>(r#"{"group":"a","kind":"B","replica":"/x"}"#).is_err());
 }
+
+#[test]
+fn every_runtime_speaks_of_ports_it_has_and_of_sizes_that_read() {
+    for runtime in Catalog::builtin().runtimes() {
+        let id = &runtime.id;
+        assert!(!runtime.commands.is_empty() || !runtime.images.is_empty(), "{id}");
+        let without = (&runtime.probes, &runtime.ports);
+        let variants =
+            runtime.variants.iter().map(|variant| (variant.probes.as_ref().unwrap_or(&runtime.probes), &variant.ports));
+        for (probes, ports) in variants.chain([without]) {
+            for probe in [&probes.startup, &probes.readiness, &probes.liveness].into_iter().flatten() {
+                assert!(
+                    ports.contains_key(&probe.port) || runtime.ports.contains_key(&probe.port),
+                    "{id}: {}",
+                    probe.port
+                );
+                assert!(probe.http.as_ref().is_none_or(|path| path.starts_with('/')), "{id}: {:?}", probe.http);
+                assert!(probe.http.is_none() || probe.grpc.is_none(), "{id}");
+            }
+            assert!(
+                probes.startup.is_some() || probes.readiness.is_some() || probes.why_not.is_some() || probes.unsure,
+                "{id}"
+            );
+            assert!(probes.none_when.iter().all(|condition| !condition.why.is_empty()), "{id}");
+        }
+        let texts = runtime.commands.iter().chain(&runtime.not_server);
+        assert!(texts.clone().all(|text| !words(text).is_empty() && !words(text)[0].contains('/')), "{id}");
+        let size = &runtime.shared_memory.size;
+        assert!(size.as_ref().is_none_or(|size| size.parse::<crate::quantity::Quantity>().is_ok()), "{id}: {size:?}");
+        assert!(runtime.source.is_some() || runtime.probes.why_not.is_some(), "{id}");
+    }
+}
+
+#[test]
+fn every_image_and_command_leads_back_to_its_runtime() {
+    let catalog = Catalog::builtin();
+    for runtime in catalog.runtimes() {
+        for rule in &runtime.images {
+            let tag = rule.tags.first().map_or("1".to_owned(), |tag| tag.replace('*', "1"));
+            let reference =
+                format!("mirror.example.com:5000/{}:{tag}", rule.repository.replace("**", "x/y").replace('*', "x"));
+            let found =
+                catalog.runtime_by_image(&Image::parse(&reference).unwrap()).map(|found| found.runtime.id.as_str());
+            assert_eq!(found, Some(runtime.id.as_str()), "{reference}");
+        }
+        for (text, serves) in
+            runtime.commands.iter().map(|text| (text, true)).chain(runtime.not_server.iter().map(|text| (text, false)))
+        {
+            let text = text.replace("... ", "--x ").replace("**", "opt").replace('*', "x");
+            let spec = serde_json::json!({"command": words(&text)});
+            let environment = crate::shell::Environment::of(&spec);
+            let command: Vec<_> = words(&text).into_iter().map(std::borrow::Cow::Owned).collect();
+            let line = CommandLine::of(&command, &[], &environment);
+            let found = catalog.runtime_by_command(&line).map(|found| (found.runtime.id.as_str(), found.serves));
+            assert_eq!(found, Some((runtime.id.as_str(), serves)), "{text}");
+        }
+    }
+}
+
+#[test]
+fn secrets_are_known_by_name_and_paths_are_none() {
+    let catalog = Catalog::builtin();
+    let tei = catalog.runtime("tei").unwrap();
+    assert!(catalog.is_secret_env("HF_TOKEN", None));
+    assert!(!catalog.is_secret_env("HF_TOKEN_PATH", None));
+    assert!(!catalog.is_secret_env("API_KEY", None));
+    assert!(catalog.is_secret_env("API_KEY", Some(tei)));
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::listen::Start;
 use super::{ContainerProfile, accelerators, model, probe};
-use crate::catalog::{Catalog, Role, Runtime, Variant, matches_end, words};
+use crate::catalog::{Catalog, Role, Runtime, matches_end, words};
 use crate::container::{Container, ContainerRole};
 use crate::image::Image;
 use crate::shell::{Command, CommandLine, Environment, Setting, Word};
@@ -13,21 +13,23 @@ use crate::workload::Pod;
 
 /// What a container was recognised as.
 #[derive(Clone, Debug)]
-pub struct Recognition {
+pub(super) struct Recognition {
     /// The program.
-    pub runtime: Option<Arc<Runtime>>,
+    pub(super) runtime: Option<Arc<Runtime>>,
     /// What the container is for.
-    pub role: Role,
+    pub(super) role: Role,
     /// What told it.
-    pub evidence: Vec<String>,
+    pub(super) evidence: Vec<String>,
     /// Whether the image or command that told is confirmed.
-    pub sure: bool,
+    pub(super) sure: bool,
     /// Whether it starts the server, or why that is not so or not known.
-    pub serves: Result<(), String>,
+    pub(super) serves: Result<(), String>,
     /// Which command of the command line it is, and where its arguments begin.
     command: Option<(usize, usize)>,
     /// Whether the image is one of the program's own.
     own_image: bool,
+    /// Which of the program's variants it is.
+    variant: Option<usize>,
 }
 
 impl Default for Recognition {
@@ -40,24 +42,50 @@ impl Default for Recognition {
             serves: Err("it is no server that Buttress knows".to_owned()),
             command: None,
             own_image: false,
+            variant: None,
         }
+    }
+}
+
+/// What a container is told to run, read once.
+#[derive(Debug)]
+pub(super) struct Told<'a> {
+    image: Option<Image<'a>>,
+    environment: Environment<'a>,
+    line: CommandLine<'a>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn of(container: &Container<'a>) -> Self {
+        let environment = Environment::of(container.value());
+        let line = CommandLine::of(&container.command(), &container.args(), &environment);
+        Self { image: container.image().map(Image::parts), environment, line }
     }
 }
 
 impl Recognition {
     /// Looks at a container.
-    pub fn of(container: &Container<'_>, catalog: &Catalog) -> Self {
-        let image = container.image().map(Image::parts);
+    pub(super) fn of(container: &Container<'_>, told: &Told<'_>, catalog: &Catalog) -> Self {
+        let mut found = Self::by_name(container, told, catalog);
+        if let Some(runtime) = &found.runtime {
+            found.variant = found.find_variant(runtime, told);
+            let role = found.variant.and_then(|variant| runtime.variants[variant].role);
+            found.role = role.filter(|_| found.serves.is_ok()).unwrap_or(found.role);
+        }
+        found
+    }
+
+    /// The program alone, whatever the way of running it.
+    fn by_name(container: &Container<'_>, told: &Told<'_>, catalog: &Catalog) -> Self {
+        let Told { image, environment, line } = told;
         if let Some(what) = image.as_ref().and_then(|image| catalog.look_alike(image)) {
             let evidence = vec![format!("image `{}` is {}", container.image().unwrap_or_default(), what.what)];
             return Self { role: Role::Infrastructure, evidence, ..Self::default() };
         }
-        let environment = Environment::of(container.value());
-        let line = CommandLine::of(&container.command(), &container.args(), &environment);
         let by_image = image.as_ref().and_then(|image| catalog.runtime_by_image(image));
         let by_command = catalog
-            .runtime_by_command(&line)
-            .filter(|found| !found.runtime.generic || has_ai_hints(container, &environment, catalog))
+            .runtime_by_command(line)
+            .filter(|found| !found.runtime.generic || has_ai_hints(container, environment, catalog))
             .filter(|_| !by_image.is_some_and(|image| image.runtime.image_decides));
         if let Some(found) = by_command {
             let own_image = by_image.is_some_and(|image| image.runtime.id == found.runtime.id);
@@ -74,10 +102,11 @@ impl Recognition {
                 serves,
                 command: Some((found.command, found.after)),
                 own_image,
+                variant: None,
             };
         }
         if let Some(found) = by_image {
-            let serves = by_image_alone(found.runtime, &line);
+            let serves = by_image_alone(found.runtime, line);
             let stands_alone = matches!(serves, Err((true, _)));
             return Self {
                 runtime: Some(Arc::clone(found.runtime)),
@@ -87,6 +116,7 @@ impl Recognition {
                 serves: serves.map_err(|(_, why)| why),
                 command: (!line.is_empty() && !line.has_program).then_some((0, 0)),
                 own_image: true,
+                variant: None,
             };
         }
         for runtime in catalog.runtimes() {
@@ -108,21 +138,20 @@ impl Recognition {
         self,
         pod: &Pod<'_>,
         container: &Container<'_>,
+        told: &Told<'_>,
         pod_role: Role,
         catalog: &Catalog,
     ) -> ContainerProfile {
         let Some(runtime) = self.runtime.clone() else {
             return ContainerProfile { role: self.role, evidence: self.evidence, ..ContainerProfile::default() };
         };
-        let environment = Environment::of(container.value());
-        let line = CommandLine::of(&container.command(), &container.args(), &environment);
-        let image = container.image().map(Image::parts);
-        let command = self.command.and_then(|(at, after)| line.commands.get(at).map(|command| (command, after)));
-        let start = Start { command: command.map(|(command, _)| command), environment: &environment, container };
-        let variant = self.variant(&runtime, &start, image.as_ref());
+        let command = self.command.and_then(|(at, after)| told.line.commands.get(at).map(|command| (command, after)));
+        let start = Start { command: command.map(|(command, _)| command), environment: &told.environment, container };
+        let variant = self.variant.and_then(|variant| runtime.variants.get(variant));
         let facts = probe::Facts::new(&runtime, variant);
-        let role = variant.and_then(|variant| variant.role).unwrap_or(self.role);
-        let model = model::of(&runtime.model, command, &environment, image.as_ref().filter(|_| self.own_image));
+        let role = self.role;
+        let image = told.image.as_ref().filter(|_| self.own_image);
+        let model = model::of(&runtime.model, command, &told.environment, image);
         let probes = probe::of(pod, container, pod_role, role, &self, &facts, &start, catalog);
         let wants_probes = probe::wanted(pod, container, (pod_role, role), &self, &facts, &start, catalog);
         ContainerProfile {
@@ -139,14 +168,12 @@ impl Recognition {
         }
     }
 
-    fn variant<'r>(
-        &self,
-        runtime: &'r Runtime,
-        start: &Start<'_, '_>,
-        image: Option<&Image<'_>>,
-    ) -> Option<&'r Variant> {
-        runtime.variants.iter().find(|variant| {
-            let command = |phrase: &String| start.command.is_some_and(|command| command.find(&words(phrase)).is_some());
+    /// The first way of running the program that fits.
+    fn find_variant(&self, runtime: &Runtime, told: &Told<'_>) -> Option<usize> {
+        let started = self.command.and_then(|(at, _)| told.line.commands.get(at));
+        let image = told.image.as_ref();
+        runtime.variants.iter().position(|variant| {
+            let command = |phrase: &String| started.is_some_and(|command| command.find(&words(phrase)).is_some());
             let repository = |glob: &String| image.is_some_and(|image| matches_end(glob, image));
             let tag = image.and_then(|image| image.tag).unwrap_or_default();
             (variant.commands.is_empty() || variant.commands.iter().any(command))
