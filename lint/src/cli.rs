@@ -35,14 +35,33 @@ Examples:
   buttress lint --format json=report.json --format pretty
 
 What is read:
-  Folders give their *.yaml, *.yml and *.json files, except those that .gitignore names. A document is judged when it
-  has an apiVersion and a kind; other YAML is left alone, and templates that are no YAML yet are skipped. Budgets and
-  autoscalers count wherever they stand in the project, the nearest folder above with .git or buttress.yaml.
+  Folders give their *.yaml, *.yml and *.json files, except those that
+  .gitignore names. A document is judged when it has an apiVersion and a kind;
+  other YAML is left alone, and templates that are no YAML yet are skipped.
+  Budgets and autoscalers count wherever they stand in the project: the nearest
+  folder above with .git or buttress.yaml.
 
 Exit codes:
   0  nothing at or above --fail-on is left
   1  findings are left; with --diff also: there is a repair to make
-  2  the work could not be done, or not all of it: unreadable input, bad flags, bad Policy";
+  2  the work could not be done, or not all of it: unreadable input, bad flags,
+     bad Policy";
+
+const ADMIT_EXAMPLES: &str = "\
+Examples:
+  buttress admit review.json             the AdmissionReview that the API server would get back
+  buttress admit deploy.yaml             the object, then each of its pods as admitted
+  helm template chart/ | buttress admit
+
+What is shown:
+  What the webhook would do under the Policy. Where no Policy is found: what it
+  would do with `enforcement: deny`; the webhook itself only observes until a
+  Policy says more. Verdicts and warnings go to stderr.
+
+Exit codes:
+  0  admitted
+  1  denied
+  2  the input could not be read";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -80,6 +99,11 @@ pub(crate) enum Command {
     /// Judge manifests, and repair them with --fix
     #[command(after_long_help = LINT_EXAMPLES)]
     Lint(LintArgs),
+    /// Show what Buttress sees in manifests: role, runtime, accelerators, and the probes it would give
+    Inspect(InspectArgs),
+    /// Play the admission webhook on an AdmissionReview or on manifests
+    #[command(after_long_help = ADMIT_EXAMPLES)]
+    Admit(AdmitArgs),
     /// Explain a rule: why it matters, a bad and a good example
     Explain(ExplainArgs),
     /// List all rules
@@ -142,6 +166,29 @@ pub(crate) struct PolicyArgs {
     /// The namespace of objects that name none
     #[arg(long, value_name = "NS", help_heading = "Rules")]
     pub(crate) namespace: Option<String>,
+}
+
+/// `buttress inspect`
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// Files and folders; - for stdin
+    #[arg(value_name = "PATH", default_value = ".")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// How to report
+    #[arg(long, value_name = "FORMAT", default_value = "text", help_heading = "Output")]
+    pub(crate) format: TextOrJson,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
+}
+
+/// `buttress admit`
+#[derive(Debug, Args)]
+pub(crate) struct AdmitArgs {
+    /// An AdmissionReview in JSON, or manifests; - for stdin
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) policy: PolicyArgs,
 }
 
 /// `buttress explain`
@@ -238,4 +285,3 @@ impl LintArgs {
         self.fix || self.unsafe_fixes || self.diff
     }
 }
-

@@ -164,11 +164,7 @@ fn table(rules: &[&Rule], colour: Colour, session: &mut Session) -> Outcome {
         let paint = Paint::new(colour.out, crate::report::colour_of(rule.severity));
         let severity = rule.severity.as_str();
         let fix = short(rule.fixable);
-        writeln!(
-            session.stdout,
-            "  {:longest$}  {paint}{severity:7}{paint:#}  {fix:6}  {}",
-            rule.name, rule.summary
-        )?;
+        writeln!(session.stdout, "  {:longest$}  {paint}{severity:7}{paint:#}  {fix:6}  {}", rule.name, rule.summary)?;
     }
     Ok(CLEAN)
 }

@@ -81,7 +81,9 @@ pub(crate) fn gather(paths: &[PathBuf], session: &mut Session) -> Gathered {
                 continue;
             }
             match read_text(&mut session.stdin, 0) {
-                Ok(text) => gathered.inputs.push(Input { name: "-".to_owned(), origin: Origin::Stdin(text), named: true }),
+                Ok(text) => {
+                    gathered.inputs.push(Input { name: "-".to_owned(), origin: Origin::Stdin(text), named: true })
+                }
                 Err(failure) => gathered.problems.push(failure.of("-")),
             }
             continue;
@@ -91,7 +93,11 @@ pub(crate) fn gather(paths: &[PathBuf], session: &mut Session) -> Gathered {
             Ok(metadata) if metadata.is_dir() => folders.push((typed, path)),
             Ok(_) => {
                 if seen.insert(clean(&path)) {
-                    gathered.inputs.push(Input { name: names.of_typed(typed), origin: Origin::File(path), named: true });
+                    gathered.inputs.push(Input {
+                        name: names.of_typed(typed),
+                        origin: Origin::File(path),
+                        named: true,
+                    });
                 }
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -151,7 +157,8 @@ pub(crate) fn walk(folder: &FilePath, depth: Option<usize>) -> impl Iterator<Ite
 }
 
 fn is_manifest_name(path: &FilePath) -> bool {
-    path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
+    path.extension()
+        .is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension.eq_ignore_ascii_case(known)))
 }
 
 #[cfg(test)]

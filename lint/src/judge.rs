@@ -34,7 +34,12 @@ impl Bench<'_> {
     }
 
     /// What a rule may know, for an object of the file called `origin`.
-    pub(crate) fn context<'c>(&'c self, policy: &'c Effective, inventory: &'c Inventory, origin: &'c str) -> Context<'c> {
+    pub(crate) fn context<'c>(
+        &'c self,
+        policy: &'c Effective,
+        inventory: &'c Inventory,
+        origin: &'c str,
+    ) -> Context<'c> {
         Context { policy, inventory, namespace: self.namespace, origin, today: self.today }
     }
 }
@@ -121,7 +126,10 @@ impl Verdict {
     pub(crate) fn sort(&mut self) {
         self.found.sort_by(|one, other| {
             let key = |found: &Found| (found.document, found.start, found.rule.name);
-            key(one).cmp(&key(other)).then_with(|| one.path.cmp(&other.path)).then_with(|| one.message.cmp(&other.message))
+            key(one)
+                .cmp(&key(other))
+                .then_with(|| one.path.cmp(&other.path))
+                .then_with(|| one.message.cmp(&other.message))
         });
     }
 }

@@ -7,18 +7,20 @@
 //! - `files`, `source`, `objects`: from paths to texts to the objects in them. `project`: the other files in sight.
 //! - `policy`: the Policy in force. `judge`, `fix`, `place`: one file, its findings, its repair, and where they stand.
 //! - `write`, `diff`: what becomes of a repair. `report`: what is said, in each form.
-//! - `lint`, `explain`: the commands.
+//! - `lint`, `inspect`, `admit`, `explain`: the commands.
 //!
 //! # Invariants
 //! 1. The output of a run depends on its input alone, neither on threads nor on the order of a folder.
 //! 2. A bad input never hides a good one: it is told with its place, and the others are still judged.
 //! 3. Nothing is written that was not read again and found to say what the engine meant.
 
+mod admit;
 mod cli;
 mod diff;
 mod explain;
 mod files;
 mod fix;
+mod inspect;
 mod judge;
 mod lint;
 mod objects;
@@ -93,6 +95,8 @@ fn usage(error: &clap::Error, session: &mut Session) -> u8 {
 fn execute(command: &Command, colour: Colour, session: &mut Session) -> Outcome {
     match command {
         Command::Lint(args) => lint::run(args, colour, session),
+        Command::Inspect(args) => inspect::run(args, colour, session),
+        Command::Admit(args) => admit::run(args, session),
         Command::Explain(args) => explain::run(&args.rule, colour, session),
         Command::Rules(args) => explain::list(args.format, colour, session),
         Command::Schema(args) => {

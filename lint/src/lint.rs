@@ -104,7 +104,12 @@ impl Work<'_> {
         let (seen, said): (Vec<Seen>, Vec<Inventory>) = first.into_iter().unzip();
         let all = gathered.inputs.iter().zip(said).chain(projects.others.iter().zip(others));
         let inventories = projects.inventories(all);
-        gathered.inputs.par_iter().zip(seen.into_par_iter()).map(|(input, seen)| self.finish(input, seen, &inventories)).collect()
+        gathered
+            .inputs
+            .par_iter()
+            .zip(seen.into_par_iter())
+            .map(|(input, seen)| self.finish(input, seen, &inventories))
+            .collect()
     }
 
     /// Reads an input, asks what it says of others, and keeps it when there is room.
@@ -163,7 +168,8 @@ impl Work<'_> {
             }
             (Origin::File(path), Some(text)) => {
                 if let Err(message) = replace(path, file.text(), &text) {
-                    done = Done { verdict: judge(input, file, inventory, self.bench, self.snippets()), ..Done::default() };
+                    done =
+                        Done { verdict: judge(input, file, inventory, self.bench, self.snippets()), ..Done::default() };
                     done.verdict.problems.push(Problem { file: input.name.clone(), place: None, message });
                 }
             }

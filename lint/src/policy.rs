@@ -1,7 +1,7 @@
 //! The Policy in force: found and read from a file, its mistakes told with line and column, and asked by namespace.
 
 use std::collections::HashMap;
-use std::path::{Path as FilePath, PathBuf};
+use std::path::Path as FilePath;
 use std::sync::{Arc, RwLock};
 
 use buttress_policies::policy::{Effective, Policy, UnknownName, matching, resolve};
@@ -46,11 +46,18 @@ impl Policies {
         Ok(self)
     }
 
+    /// The Policies themselves, none where the built-in one holds.
+    pub(crate) fn all(&self) -> &[Policy] {
+        &self.policies
+    }
+
     /// What is in force for `namespace`.
     pub(crate) fn of(&self, namespace: Option<&str>) -> Arc<Effective> {
         let applying = matching(&self.policies, namespace);
-        let key: Vec<usize> =
-            applying.iter().filter_map(|one| self.policies.iter().position(|other| std::ptr::eq(*one, other))).collect();
+        let key: Vec<usize> = applying
+            .iter()
+            .filter_map(|one| self.policies.iter().position(|other| std::ptr::eq(*one, other)))
+            .collect();
         if let Some(found) = self.made.read().ok().and_then(|made| made.get(&key).cloned()) {
             return found;
         }

@@ -74,7 +74,8 @@ impl Projects {
         for root in &self.roots {
             // What lies in a folder that was walked for the inputs, or in a project around this one, is known already.
             let walked = gathered.folders.iter().any(|folder| root.folder.starts_with(folder));
-            let inside = self.roots.iter().any(|other| other != root && other.deep && root.folder.starts_with(&other.folder));
+            let inside =
+                self.roots.iter().any(|other| other != root && other.deep && root.folder.starts_with(&other.folder));
             if walked || inside {
                 continue;
             }
@@ -94,7 +95,11 @@ impl Projects {
                     self.others.clear();
                     return;
                 }
-                self.others.push(Input { name: names.of(&path), origin: Origin::File(entry.into_path()), named: false });
+                self.others.push(Input {
+                    name: names.of(&path),
+                    origin: Origin::File(entry.into_path()),
+                    named: false,
+                });
             }
         }
         self.others.sort_by(|one, other| one.name.cmp(&other.name));
