@@ -28,6 +28,8 @@ pub struct Command<'a> {
     pub words: Vec<Word<'a>>,
     /// An unquoted variable of unknown value among the words: it may stand for any number of arguments.
     pub hidden: Option<String>,
+    /// Whether a script runs it only under a condition, in a loop or when another command fails.
+    pub conditional: bool,
 }
 
 /// All that a container runs.
@@ -109,7 +111,7 @@ impl<'a> CommandLine<'a> {
             return Self { commands: Vec::new(), has_program };
         }
         let mut commands = Vec::new();
-        unwrap_shell(Command { words, hidden: None }, environment, 0, &mut commands);
+        unwrap_shell(Command { words, ..Command::default() }, environment, 0, &mut commands);
         Self { commands, has_program }
     }
 
@@ -131,7 +133,8 @@ fn unwrap_shell<'a>(command: Command<'a>, environment: &Environment<'a>, depth: 
         && let Some((script, parameters)) = script_of(&command)
     {
         // What the kubelet could not resolve looks to the reader like a command substitution: unknown all the same.
-        for inner in script::commands(&script.text, &parameters, environment) {
+        for mut inner in script::commands(&script.text, &parameters, environment) {
+            inner.conditional |= command.conditional;
             unwrap_shell(inner, environment, depth + 1, found);
         }
         return;

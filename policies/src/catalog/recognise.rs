@@ -149,14 +149,17 @@ impl Runtimes {
         named.iter().chain(&self.wild_images).copied()
     }
 
-    /// The program that the command line starts: of several the last, but a server goes before everything else.
+    /// The program that the command line starts: of several the last, but a server goes before everything else, and one
+    /// with an endpoint before others.
     pub(super) fn command(&self, line: &CommandLine<'_>) -> Option<CommandMatch<'_>> {
         let mut best: Option<(CommandMatch<'_>, usize)> = None;
         for (index, command) in line.commands.iter().enumerate() {
             let Some((phrase, after)) = self.phrase(command) else { continue };
             let found =
                 CommandMatch { runtime: &self.all[phrase.runtime], command: index, after, serves: phrase.serves };
-            let rank = usize::from(found.serves) * 2 + usize::from(!found.runtime.generic);
+            // A node of Ray beside an engine is there for the engine, which has the endpoint.
+            let answers = found.runtime.probes.startup.is_some();
+            let rank = usize::from(found.serves) * 4 + usize::from(!found.runtime.generic) * 2 + usize::from(answers);
             if best.is_none_or(|(_, other)| rank >= other) {
                 best = Some((found, rank));
             }

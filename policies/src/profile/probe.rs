@@ -266,6 +266,9 @@ fn refused_by_start(facts: &Facts<'_>, start: &Start<'_, '_>) -> Result<(), Vec<
     let probes = facts.probes();
     let name = &facts.runtime.name;
     if let Some(command) = start.command {
+        if command.conditional {
+            return Err(vec!["its script starts it only under a condition".to_owned()]);
+        }
         if let Some(hidden) = &command.hidden {
             return Err(vec![format!("some of its arguments come from `{hidden}`, which is not in the manifest")]);
         }

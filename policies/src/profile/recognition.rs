@@ -200,7 +200,7 @@ fn by_image_alone(runtime: &Runtime, line: &CommandLine<'_>) -> Result<(), (bool
     };
     let own = words(entrypoint).into_iter().map(|word| Word { text: word.into(), known: true });
     let given = line.commands.iter().flat_map(|command| command.words.iter().cloned());
-    let whole = Command { words: own.chain(given).collect(), hidden: None };
+    let whole = Command { words: own.chain(given).collect(), ..Command::default() };
     match runtime.not_server.iter().find(|phrase| whole.find(&words(phrase)).is_some()) {
         Some(phrase) => Err((true, format!("`{phrase}` starts no server"))),
         None => Ok(()),

@@ -219,6 +219,10 @@ fn there_is_a_reason_where_there_are_none() {
         (json!({"image": "pytorch/pytorch:2", "command": ["torchrun", "train.py"]}), "training process"),
         (json!({"image": "quay.io/jupyter/pytorch-notebook:1"}), "session"),
         (json!({"image": "modular/max-full:1"}), "not confirmed"),
+        (
+            json!({"image": "x:1", "command": ["bash", "-c", "if [ $RANK = 0 ]; then vllm serve x; else ray start --address h:1 --block; fi"]}),
+            "under a condition",
+        ),
         (json!({"image": "nginx:1"}), "no server that Buttress knows"),
         (json!({"image": "openvino/model_server:2025", "args": ["--port", "9000"]}), "listens on no port"),
     ] {

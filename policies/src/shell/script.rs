@@ -20,6 +20,8 @@ pub(super) fn commands<'a>(script: &str, parameters: &[Word<'a>], environment: &
         word: None,
         bare: false,
         skip_word: false,
+        guarded: false,
+        documents: Vec::new(),
     };
     reader.read();
     reader.done
@@ -41,6 +43,10 @@ struct Reader<'s, 'a> {
     bare: bool,
     /// Whether the next word belongs to a redirection.
     skip_word: bool,
+    /// Whether what follows runs only if what stands before it allows: behind a test and `&&`, or behind `||`.
+    guarded: bool,
+    /// The ends of the documents (`<<EOF`) that begin with the next line.
+    documents: Vec<String>,
 }
 
 impl<'a> Reader<'_, 'a> {
@@ -64,7 +70,22 @@ impl<'a> Reader<'_, 'a> {
                 }
                 '#' if self.word.is_none() => while self.signs.next_if(|sign| *sign != '\n').is_some() {},
                 '&' if self.signs.peek() == Some(&'>') => self.redirect(),
-                ';' | '&' | '|' | '\n' | '(' | ')' => self.end_command(),
+                '\n' => {
+                    self.end_command();
+                    self.guarded = false;
+                    self.skip_documents();
+                }
+                '&' | '|' if self.signs.next_if_eq(&sign).is_some() => {
+                    let tests = self.command.words.first().map(|word| word.text.as_ref());
+                    let test = matches!(tests, Some("[" | "[[" | "test"));
+                    self.end_command();
+                    self.guarded |= test || sign == '|';
+                }
+                ';' | '&' | '|' | '(' | ')' => {
+                    self.end_command();
+                    self.guarded = false;
+                }
+                '<' if self.signs.next_if_eq(&'<').is_some() => self.document(),
                 '<' | '>' => self.redirect(),
                 sign if sign.is_whitespace() => self.end_word(),
                 sign => self.push(sign.encode_utf8(&mut [0; 4]), true),
@@ -225,6 +246,38 @@ impl<'a> Reader<'_, 'a> {
         self.skip_word = true;
     }
 
+    /// Takes the end mark of a document behind `<<`, or the word behind `<<<`.
+    fn document(&mut self) {
+        self.end_word();
+        if self.signs.next_if_eq(&'<').is_some() {
+            self.skip_word = true;
+            return;
+        }
+        self.signs.next_if_eq(&'-');
+        while self.signs.next_if(|sign| matches!(sign, ' ' | '\t')).is_some() {}
+        let mut mark = String::new();
+        while let Some(sign) =
+            self.signs.next_if(|sign| !sign.is_whitespace() && !matches!(sign, ';' | '&' | '|' | '>'))
+        {
+            if !matches!(sign, '\'' | '"' | '\\') {
+                mark.push(sign);
+            }
+        }
+        self.documents.push(mark);
+    }
+
+    /// Leaves out the lines of the documents that begin here: they are text and no commands.
+    fn skip_documents(&mut self) {
+        for mark in std::mem::take(&mut self.documents) {
+            while self.signs.peek().is_some() {
+                let line: String = self.signs.by_ref().take_while(|sign| *sign != '\n').collect();
+                if line.trim_start_matches('\t') == mark {
+                    break;
+                }
+            }
+        }
+    }
+
     fn end_word(&mut self) {
         let bare = std::mem::take(&mut self.bare);
         let Some(mut word) = self.word.take() else { return };
@@ -276,7 +329,8 @@ impl<'a> Reader<'_, 'a> {
     fn end_command(&mut self) {
         self.end_word();
         self.skip_word = false;
-        let command = std::mem::take(&mut self.command);
+        let mut command = std::mem::take(&mut self.command);
+        command.conditional = self.depth > 0 || self.guarded;
         if !command.words.is_empty() {
             self.done.push(command);
         }

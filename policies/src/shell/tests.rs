@@ -171,3 +171,28 @@ fn no_text_makes_it_panic() {
         let _ = shown(&json!({"command": [text, text]}));
     }
 }
+
+#[test]
+fn documents_are_text_and_conditions_are_told() {
+    let script = |text: &str| json!({"command": ["sh", "-c", text]});
+    assert_eq!(shown(&script("cat <<EOF > run.sh\nvllm serve x\nEOF\nbash run.sh")), ["cat", "bash|run.sh"]);
+    assert_eq!(shown(&script("a <<-'E' b\n\tc\n\tE\nd")), ["a|b", "d"]);
+    assert_eq!(shown(&script("a <<< b c")), ["a|c"]);
+    assert_eq!(shown(&script("a << EOF\nnever ends")), ["a"]);
+    let conditional = |text: &str| {
+        let container = script(text);
+        let line = read(&container);
+        line.commands
+            .iter()
+            .filter(|command| command.conditional)
+            .filter_map(|command| command.words.first().map(|word| word.text.to_string()))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(conditional("cd /a && b; c & d"), "");
+    assert_eq!(conditional("if [ x ]; then a; else b; fi; c"), "[ a b");
+    assert_eq!(conditional("[ $RANK = 0 ] && a && b; c"), "a b");
+    assert_eq!(conditional("test -f x || a\nb"), "a");
+    assert_eq!(conditional("case $X in 0) a ;; esac; b"), "$X a");
+    assert_eq!(conditional("if x; then sh -c 'a; b'; fi"), "x a b");
+}
