@@ -1,0 +1,271 @@
+//! The router of the TLS port: from an HTTP request to the bytes that `buttress-review` answers, within bounds of size,
+//! time and number.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{self, Request};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use buttress_review::{Answer, Hook, Malformed, Settings, mutate, validate};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::health::Health;
+use crate::log;
+use crate::metrics::{InFlight, Metrics};
+
+/// The most bytes of a request. The API server takes objects of 3 MiB, and a review may hold an old and a new one.
+pub const BODY_LIMIT: usize = 7 * 1024 * 1024;
+
+/// The body up to which a request is judged at once, where it came in. A larger one may take a while and must not hold
+/// up the others on its thread.
+const SMALL_BODY: usize = 64 * 1024;
+/// How many large bodies are judged at a time.
+const LARGE_AT_A_TIME: usize = 2;
+/// The bytes of bodies that may lie in memory together, in KiB.
+const BODIES_KIB: usize = 64 * 1024;
+/// The least that a body counts for in [`BODIES_KIB`].
+const LEAST_KIB: u32 = 16;
+/// How long the API server waits when it does not say.
+const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
+/// The longest that it can be told to wait.
+const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What may be set about answering requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many requests are answered at a time. One more is turned away with 503 at once, so that the failure policy
+    /// decides while the API server still has time.
+    pub concurrency: usize,
+    /// Who knows what day it is.
+    pub today: fn() -> Date,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { concurrency: 128, today: || Timestamp::now().to_zoned(TimeZone::UTC).date() }
+    }
+}
+
+/// What all requests share.
+#[derive(Clone, Debug)]
+pub struct State(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    options: Options,
+    metrics: Arc<Metrics>,
+    health: Health,
+    requests: Semaphore,
+    bodies: Semaphore,
+    large: Arc<Semaphore>,
+}
+
+impl State {
+    /// Answers by `settings`.
+    pub fn new(settings: Settings, options: Options) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        metrics.reloaded(true);
+        Self(Arc::new(Shared {
+            settings,
+            options,
+            metrics,
+            health: Health::default(),
+            requests: Semaphore::new(options.concurrency),
+            bodies: Semaphore::new(BODIES_KIB),
+            large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
+        }))
+    }
+
+    /// The phase of the process.
+    pub fn health(&self) -> &Health {
+        &self.0.health
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<Metrics> {
+        &self.0.metrics
+    }
+
+    fn answer(&self, hook: Hook, body: &[u8]) -> Result<Answer, Malformed> {
+        let today = (self.0.options.today)();
+        match hook {
+            Hook::Mutate => mutate(body, &self.0.settings, today),
+            Hook::Validate => validate(body, &self.0.settings, today),
+        }
+    }
+}
+
+/// The router of the TLS port.
+pub fn app(state: State) -> Router {
+    let metrics = Arc::clone(state.metrics());
+    let panicked = move |_| {
+        metrics.panicked();
+        (StatusCode::INTERNAL_SERVER_ERROR, "internal error\n").into_response()
+    };
+    Router::new()
+        .route("/mutate", post(|state, request| respond(Hook::Mutate, state, request)))
+        .route("/validate", post(|state, request| respond(Hook::Validate, state, request)))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(state)
+}
+
+/// Why a request gets an HTTP error for an answer.
+#[derive(Debug)]
+enum Failure {
+    MediaType,
+    TooLarge,
+    Unreadable,
+    Malformed(Malformed),
+    Overload,
+    Late,
+    Panic,
+}
+
+impl Failure {
+    /// The status, what it is called in metrics, and what the client is told.
+    fn tell(&self) -> (StatusCode, &'static str, String) {
+        match self {
+            Self::MediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "malformed",
+                "the content type must be application/json".to_owned(),
+            ),
+            Self::TooLarge => {
+                let text = format!("the body is larger than {} MiB", BODY_LIMIT / (1024 * 1024));
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large", text)
+            }
+            Self::Unreadable => (StatusCode::BAD_REQUEST, "malformed", "the body broke off".to_owned()),
+            Self::Malformed(malformed) => {
+                let status = StatusCode::from_u16(Malformed::STATUS).unwrap_or(StatusCode::BAD_REQUEST);
+                (status, "malformed", malformed.to_string())
+            }
+            Self::Overload => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overload", "too many requests are being answered".to_owned())
+            }
+            Self::Late => (StatusCode::GATEWAY_TIMEOUT, "late", "the deadline passed".to_owned()),
+            Self::Panic => (StatusCode::INTERNAL_SERVER_ERROR, "panic", "internal error".to_owned()),
+        }
+    }
+}
+
+async fn respond(hook: Hook, extract::State(state): extract::State<State>, request: Request) -> Response {
+    let started = Instant::now();
+    let _in_flight = InFlight::new(state.metrics());
+    let deadline = deadline(request.uri());
+    let outcome = match timeout(deadline, judge(hook, &state, request)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::Late),
+    };
+    let took = started.elapsed();
+    match outcome {
+        Ok(answer) => {
+            state.metrics().answered(&answer.summary, took);
+            log::answered(&answer.summary, took);
+            ([(header::CONTENT_TYPE, "application/json")], answer.body).into_response()
+        }
+        Err(failure) => {
+            let (status, decision, text) = failure.tell();
+            state.metrics().failed(hook, decision, took);
+            match failure {
+                Failure::Overload => state.metrics().overloaded(),
+                Failure::Panic => state.metrics().panicked(),
+                _ => {}
+            }
+            log::failed(hook, decision, &text, took);
+            (status, format!("{text}\n")).into_response()
+        }
+    }
+}
+
+async fn judge(hook: Hook, state: &State, request: Request) -> Result<Answer, Failure> {
+    let shared = &state.0;
+    let _slot = shared.requests.try_acquire().map_err(|_| Failure::Overload)?;
+    if !is_json(request.headers()) {
+        return Err(Failure::MediaType);
+    }
+    let announced = announced(request.headers());
+    if announced.is_some_and(|length| length > BODY_LIMIT) {
+        return Err(Failure::TooLarge);
+    }
+    // A body that does not say how long it is may become as long as any.
+    let weight = u32::try_from(announced.unwrap_or(BODY_LIMIT).div_ceil(1024)).unwrap_or(u32::MAX).max(LEAST_KIB);
+    let _room = shared.bodies.try_acquire_many(weight).map_err(|_| Failure::Overload)?;
+    let body = read(request.into_body()).await?;
+    if body.len() <= SMALL_BODY {
+        return state.answer(hook, &body).map_err(Failure::Malformed);
+    }
+    let turn = Arc::clone(&shared.large).acquire_owned().await.map_err(|_| Failure::Overload)?;
+    let state = state.clone();
+    let judged = tokio::task::spawn_blocking(move || {
+        // Kept by the thread, which goes on when the request is given up at its deadline.
+        let _turn = turn;
+        state.answer(hook, &body)
+    });
+    let judged = judged.await;
+    judged.map_err(|_| Failure::Panic)?.map_err(Failure::Malformed)
+}
+
+async fn read(body: Body) -> Result<Bytes, Failure> {
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
+        Err(_) => Err(Failure::Unreadable),
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    value.split(';').next().is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// How long the API server waits: it says so in the URL, as `timeout=5s`. An answer after that helps nobody.
+fn deadline(uri: &Uri) -> Duration {
+    let said = uri.query().unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("timeout="));
+    let seconds = said.and_then(|text| text.strip_suffix('s')).and_then(|number| number.parse::<u64>().ok());
+    match seconds {
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST_DEADLINE),
+        _ => DEFAULT_DEADLINE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_deadline_is_what_the_api_server_says_within_reason() {
+        for (uri, seconds) in [
+            ("/mutate?timeout=3s", 3),
+            ("/mutate?a=b&timeout=1s", 1),
+            ("/mutate?timeout=99999s", 30),
+            ("/mutate", 10),
+            ("/mutate?timeout=0s", 10),
+            ("/mutate?timeout=-1s", 10),
+            ("/mutate?timeout=soon", 10),
+        ] {
+            assert_eq!(deadline(&Uri::from_static(uri)).as_secs(), seconds, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_charset_does_not_make_json_something_else() {
+        let is_json = |value: &str| is_json(&HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]));
+        assert!(is_json("application/json") && is_json("Application/JSON; charset=utf-8"));
+        assert!(!is_json("application/jsonp") && !is_json("text/plain"));
+        assert!(!super::is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,33 @@
+//! The admission webhook of Buttress: serves the verdicts of `buttress-review` over TLS, and says how it is doing.
+//!
+//! # Code map
+//! - [`run`], `cli`, `config`: from the command line to a running process; mistakes are told with the file and a way out.
+//! - [`app`], [`State`]: `POST /mutate` and `POST /validate` as a router, which tests call without a socket.
+//! - [`ops`], `metrics`, [`Phase`]: `/healthz`, `/readyz` and `/metrics`, for a plain port of their own.
+//! - [`Server`], `tls`: the accept loop, handshakes with a deadline, and the drain.
+//! - `log`: one line of JSON a request, without a word of the object.
+//!
+//! # Invariants
+//! 1. What cannot be read or judged is answered with a 4xx or 5xx, never with `allowed: true`, so that the failure policy
+//!    of the webhook configuration decides and not we.
+//! 2. No content of an object reaches a log, a metric or an error.
+//! 3. Nothing that a client does or leaves undone holds up another client for longer than its own deadline.
+
+mod app;
+mod cli;
+mod config;
+mod health;
+mod log;
+mod metrics;
+mod ops;
+mod run;
+mod serve;
+mod tls;
+
+pub use app::{BODY_LIMIT, Options, State, app};
+pub use config::{ConfigError, read_policies};
+pub use health::{Health, Phase};
+pub use ops::ops;
+pub use run::run;
+pub use serve::{Limits, Server};
+pub use tls::{Identity, server_config};

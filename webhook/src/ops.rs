@@ -1,0 +1,38 @@
+//! How the process is doing: health, readiness and metrics, for a plain port that only the cluster reaches.
+
+use axum::Router;
+use axum::extract;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+
+use crate::app::State;
+use crate::health::Phase;
+
+/// The type of the text that Prometheus reads.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The router of the plain port.
+pub fn ops(state: State) -> Router {
+    Router::new()
+        // Alive is who answers: a restart helps neither a missing API server nor a bad Policy.
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(state)
+}
+
+async fn ready(extract::State(state): extract::State<State>) -> (StatusCode, &'static str) {
+    match state.health().phase() {
+        Phase::Ready => (StatusCode::OK, "ready\n"),
+        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Phase::Leaving | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
+    }
+}
+
+async fn metrics(extract::State(state): extract::State<State>) -> Response {
+    match state.metrics().text() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

@@ -1,0 +1,246 @@
+//! HTTP and the frame of AdmissionReview: what is refused before anything is judged, and within which bounds.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use axum::http::{Request, StatusCode};
+use buttress_review::Settings;
+use buttress_webhook::{BODY_LIMIT, Options, Phase, State, app, ops};
+use serde_json::{Value, json};
+use support::{ask, call, gpu_pod, privileged_pod, review, router, send, state};
+
+const HOOKS: [&str; 2] = ["/mutate", "/validate"];
+
+#[tokio::test]
+async fn what_is_malformed_is_a_client_error_and_never_allowed() {
+    let router = router("warn");
+    let good = review("CREATE", &gpu_pod());
+    let with = |pointer: &str, value: Value| {
+        let mut review = good.clone();
+        *review.pointer_mut(pointer).unwrap() = value;
+        review.to_string().into_bytes()
+    };
+    let without_request = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"});
+    let deep =
+        good.to_string().replacen(r#""do-not-print-me""#, &format!("{}{}", "[".repeat(5000), "]".repeat(5000)), 1);
+    let cases: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        b"not json".to_vec(),
+        b"[]".to_vec(),
+        b"\xff\xfe".to_vec(),
+        good.to_string().into_bytes()[..200].to_vec(),
+        without_request.to_string().into_bytes(),
+        with("/apiVersion", json!("admission.k8s.io/v1beta1")),
+        with("/kind", json!("Pod")),
+        with("/request", Value::Null),
+        with("/request/uid", json!("")),
+        with("/request/uid", Value::Null),
+        with("/request/uid", json!(5)),
+        with("/request/operation", json!("PATCH")),
+        with("/request/object", Value::Null),
+        with("/request/object", json!([1])),
+        deep.into_bytes(),
+    ];
+    for hook in HOOKS {
+        for body in &cases {
+            let (status, answer) = send(&router, hook, body.clone()).await;
+            let text = String::from_utf8_lossy(&answer);
+            assert_eq!(
+                status,
+                StatusCode::BAD_REQUEST,
+                "{hook} {} {text}",
+                String::from_utf8_lossy(&body[..body.len().min(200)])
+            );
+            assert!(!text.contains("allowed") && !text.contains("do-not-print-me"), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_json_by_post_at_the_two_paths() {
+    let router = router("warn");
+    let body = review("CREATE", &gpu_pod()).to_string();
+    let post = |path: &str, media: Option<&str>| {
+        let mut request = Request::post(path);
+        if let Some(media) = media {
+            request = request.header("content-type", media);
+        }
+        request.body(Body::from(body.clone())).unwrap()
+    };
+    assert_eq!(call(&router, post("/mutate", Some("application/json; charset=utf-8"))).await.0, StatusCode::OK);
+    assert_eq!(call(&router, post("/mutate", Some("text/plain"))).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    assert_eq!(call(&router, post("/mutate", None)).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    for path in ["/", "/mutate/", "/metrics", "/healthz", "/debug/pprof", "/MUTATE"] {
+        assert_eq!(call(&router, post(path, Some("application/json"))).await.0, StatusCode::NOT_FOUND, "{path}");
+    }
+    for method in ["GET", "PUT", "DELETE", "PATCH"] {
+        let request = Request::builder().method(method).uri("/validate").body(Body::empty()).unwrap();
+        assert_eq!(call(&router, request).await.0, StatusCode::METHOD_NOT_ALLOWED, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_are_taken_up_to_the_limit_and_not_beyond() {
+    let router = router("warn");
+    let mut pod = gpu_pod();
+    pod["metadata"]["annotations"] = json!({"big": "x".repeat(BODY_LIMIT - 64 * 1024)});
+    let response = ask(&router, "/mutate", &review("CREATE", &pod)).await;
+    assert!(response.get("patch").is_some());
+    pod["metadata"]["annotations"] = json!({"big": "x".repeat(BODY_LIMIT)});
+    let body = review("CREATE", &pod).to_string();
+    for hook in HOOKS {
+        assert_eq!(send(&router, hook, body.clone()).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+    let announced = Request::post("/mutate")
+        .header("content-type", "application/json")
+        .header("content-length", (BODY_LIMIT + 1).to_string())
+        .body(Body::empty())
+        .unwrap();
+    assert_eq!(call(&router, announced).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+/// A body that begins and never ends.
+fn endless() -> Body {
+    Body::new(Endless(true))
+}
+
+struct Endless(bool);
+
+impl hyper::body::Body for Endless {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        if std::mem::take(&mut self.0) {
+            return std::task::Poll::Ready(Some(Ok(hyper::body::Frame::data(Bytes::from_static(b"{")))));
+        }
+        std::task::Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn the_deadline_of_the_api_server_holds() {
+    let state = state("warn");
+    let router = app(state.clone());
+    let started = Instant::now();
+    let (status, _) = send(&router, "/mutate?timeout=1s", endless()).await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("buttress_admission_in_flight 0"), "{text}");
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_turned_away_at_once() {
+    let state = State::new(Settings::default(), Options { concurrency: 2, ..Options::default() });
+    let router = app(state.clone());
+    let held: Vec<_> = (0..2)
+        .map(|_| {
+            let router = router.clone();
+            tokio::spawn(async move { send(&router, "/mutate?timeout=2s", endless()).await.0 })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let started = Instant::now();
+    let (status, _) = send(&router, "/mutate", review("CREATE", &gpu_pod()).to_string()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(started.elapsed() < Duration::from_millis(500));
+    for held in held {
+        assert_eq!(held.await.unwrap(), StatusCode::GATEWAY_TIMEOUT);
+    }
+    // The slots are free again.
+    ask(&router, "/mutate", &review("CREATE", &gpu_pod())).await;
+    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    assert!(String::from_utf8(text).unwrap().contains("buttress_admission_rejected_overload_total 1"));
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_request_only() {
+    fn broken() -> jiff::civil::Date {
+        panic!("on purpose: {}", "do-not-print-me")
+    }
+    let state = State::new(Settings::default(), Options { today: broken, ..Options::default() });
+    let router = app(state.clone());
+    let small = review("CREATE", &gpu_pod());
+    let mut large = small.clone();
+    large["request"]["object"]["metadata"]["annotations"] = json!({"big": "x".repeat(100_000)});
+    for body in [small, large] {
+        let (status, text) = send(&router, "/mutate", body.to_string()).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!String::from_utf8_lossy(&text).contains("do-not-print-me"));
+    }
+    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("buttress_panics_total 2") && text.contains("buttress_admission_in_flight 0"), "{text}");
+}
+
+#[tokio::test]
+async fn huge_lists_end_in_time() {
+    let router = router("deny");
+    let mut pod = privileged_pod();
+    let container = pod["spec"]["containers"][0].clone();
+    pod["spec"]["containers"] = Value::Array(vec![container; 5000]);
+    pod["spec"]["volumes"] = (0..5000).map(|n| json!({"name": format!("v{n}"), "emptyDir": {}})).collect();
+    let started = Instant::now();
+    for hook in HOOKS {
+        ask(&router, hook, &review("CREATE", &pod)).await;
+    }
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn readiness_follows_the_life_of_the_process() {
+    let state = state("warn");
+    let router = ops(state.clone());
+    let get = |path: &str| call(&router, Request::get(path).body(Body::empty()).unwrap());
+    assert_eq!(get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    state.health().advance(Phase::Ready);
+    assert_eq!(get("/readyz").await.0, StatusCode::OK);
+    state.health().advance(Phase::Leaving);
+    assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(get("/healthz").await.0, StatusCode::OK);
+    assert_eq!(get("/mutate").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn metrics_count_and_name_no_object() {
+    let state = state("deny");
+    let router = app(state.clone());
+    ask(&router, "/mutate", &review("CREATE", &gpu_pod())).await;
+    ask(&router, "/validate", &review("CREATE", &privileged_pod())).await;
+    let mut odd = review("CREATE", &json!({"apiVersion": "made.up/v1", "kind": "Thing", "metadata": {"name": "n"}}));
+    odd["request"]["resource"]["resource"] = json!("made-up-resource");
+    ask(&router, "/validate", &odd).await;
+    send(&router, "/validate", "garbage").await;
+    let (status, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let text = String::from_utf8(text).unwrap();
+    assert_eq!(status, StatusCode::OK);
+    for line in [
+        r#"buttress_admission_requests_total{webhook="mutate",operation="CREATE",resource="pods",decision="patched"} 1"#,
+        r#"buttress_admission_requests_total{webhook="validate",operation="CREATE",resource="pods",decision="denied"} 1"#,
+        r#"buttress_admission_requests_total{webhook="validate",operation="CREATE",resource="other",decision="clean"} 1"#,
+        r#"buttress_admission_requests_total{webhook="validate",operation="unknown",resource="unknown",decision="malformed"} 1"#,
+        r#"buttress_rule_results_total{rule="privileged-container",result="denied",mode="deny"} 1"#,
+        r#"buttress_injections_total{kind="gpu-toleration-missing",outcome="injected",reason="none"} 1"#,
+        r#"buttress_admission_duration_seconds_count{webhook="validate"} 3"#,
+        "buttress_admission_in_flight 0",
+        "buttress_admission_rejected_overload_total 0",
+        "buttress_patch_selfcheck_failures_total 0",
+        "buttress_panics_total 0",
+        "buttress_config_last_reload_successful 1",
+        "# TYPE buttress_tls_cert_not_after_seconds gauge",
+        "# EOF",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    for name in ["llm", "made-up", "do-not-print-me", "vllm-openai"] {
+        assert!(!text.contains(name), "{name}");
+    }
+}
