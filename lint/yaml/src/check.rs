@@ -135,7 +135,7 @@ fn tabs(text: &str, range: Range<usize>, draft: &Draft<'_>) -> Result<(), ReadEr
             let in_plain = last_node.is_some_and(|node| {
                 node.kind == Kind::Plain
                     && text.get(node.end as usize..line).is_some_and(|between| between.trim().is_empty())
-                    && tab >= indentation_around(text, draft, last.unwrap_or(0)) + 1
+                    && tab > indentation_around(text, draft, last.unwrap_or(0))
                     && bytes[line..line + tab].iter().all(|byte| *byte == b' ')
             });
             if !in_scalar && !in_flow && !in_plain {

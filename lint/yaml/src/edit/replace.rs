@@ -37,9 +37,10 @@ pub(crate) fn replace(document: &Document, way: &Way, value: &Value) -> Plan {
         Kind::Double => '"',
         _ => format.quote,
     };
-    // A comment right below a block scalar, or between its header and its lines, would become part of it.
+    // A comment right below a block scalar, or a comment or blank line between its header and its lines, would become
+    // part of it.
     let between = &text[line_end(text.as_bytes(), lead).min(start)..start];
-    let blocks = !between.contains('#') && !comment_below(document, end, base + 1);
+    let blocks = !between.contains('#') && between.matches('\n').count() < 2 && !comment_below(document, end, base + 1);
     let format = Format { quote, blocks, ..format };
 
     // Where it already stands on a line of its own, a scalar for a scalar stays there.
@@ -122,9 +123,10 @@ pub(crate) fn delete_lines(document: &Document, first: usize, end: usize) -> Rep
     }
     // The last line had no line break, so the one before it goes, with blank lines that would then be the last.
     let before = text[..first].trim_end_matches(['\n', '\r', ' ', '\t']).len();
-    // Blank lines at the end of a block scalar may belong to it.
-    let above = document.tree.nodes.iter().filter(|node| node.kind == Kind::Block && (node.end as usize) <= first);
-    let before = above.map(|node| node.end as usize).fold(before, usize::max);
+    // Blank lines at the end of a block scalar may belong to it, the line break of the last one included.
+    let above = document.tree.nodes.iter().filter(|node| node.kind == Kind::Block && (node.end as usize) < first);
+    let kept = above.map(|node| node.end as usize).filter(|end| *end > before);
+    let before = kept.map(|end| (line_end(text.as_bytes(), end) + 1).min(first)).fold(before, usize::max);
     Replacement::new(before.max(document.range.start)..document.range.end.max(end), "")
 }
 
