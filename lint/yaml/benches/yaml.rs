@@ -33,8 +33,7 @@ fn editing(criterion: &mut Criterion) {
     };
     let scalar = Edit::Set { path: Path::parse("/spec/replicas"), value: json!(3) };
     let mut group = criterion.benchmark_group("edit");
-    let cases =
-        [("scalar", vec![scalar]), ("block", vec![set.clone()]), ("two edits", vec![set, append])];
+    let cases = [("scalar", vec![scalar]), ("block", vec![set.clone()]), ("two edits", vec![set, append])];
     for (name, edits) in &cases {
         group.bench_function(*name, |bencher| {
             bencher.iter_batched(

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::document::ReadError;
+use crate::lines::part;
 use crate::read::{Draft, line_end};
 use crate::tree::{EXPLICIT, Kind, Node, TAG};
 
@@ -45,16 +46,17 @@ fn nodes(text: &str, draft: &Draft<'_>) -> Result<(), ReadError> {
         let written = text.get(node.range()).unwrap_or_default();
         let wrong = match node.kind {
             Kind::Double if written.contains('\\') => bad_escape(written),
-            Kind::Alias => {
-                (!is_anchor_name(written.trim_start_matches('*'))).then_some("an alias is letters, digits, `-` and `_` only")
-            }
+            Kind::Alias => (!is_anchor_name(written.trim_start_matches('*')))
+                .then_some("an alias is letters, digits, `-` and `_` only"),
             Kind::Plain if in_flow && (written.contains('?') || written.starts_with(':')) => {
                 Some("between brackets a question mark, or a colon in front, needs quotes")
             }
             Kind::Plain if !written.is_ascii() && written.contains(['\u{2028}', '\u{2029}']) => {
                 Some("a line separator of Unicode ends a line and needs quotes")
             }
-            Kind::Empty if in_flow && node.has(TAG) && text[node.start as usize..].starts_with([',', ']']) => {
+            Kind::Empty
+                if in_flow && node.has(TAG) && part(text, node.start as usize, text.len()).starts_with([',', ']']) =>
+            {
                 Some("the tag runs into what follows it")
             }
             _ => None,
@@ -77,7 +79,11 @@ fn bad_escape(written: &str) -> Option<&'static str> {
         at += found;
         match bytes.get(at + 1)? {
             b'/' => return Some("found unknown escape character `\\/`"),
-            b'u' if matches!(bytes.get(at + 2..at + 4), Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])) => {
+            b'u' if matches!(
+                bytes.get(at + 2..at + 4),
+                Some([b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F'])
+            ) =>
+            {
                 return Some("found invalid Unicode character escape code");
             }
             _ => at += 2,
@@ -95,7 +101,7 @@ fn flow_keys(text: &str, draft: &Draft<'_>, mapping: usize) -> Result<(), ReadEr
     for child in draft.tree.children(mapping) {
         let Some(key) = child.key.and_then(|key| draft.tree.node(key)) else { continue };
         let several = text.get(key.range()).is_some_and(|written| written.contains('\n'));
-        let colon = text[key.end as usize..].trim_start().starts_with(':');
+        let colon = part(text, key.end as usize, text.len()).trim_start().starts_with(':');
         if several && colon && key.kind.is_scalar() && !key.has(EXPLICIT) {
             return Err(ReadError::new(key.start as usize, "a key stands on one line with its colon".to_owned()));
         }
@@ -169,7 +175,12 @@ fn indentation_around(text: &str, draft: &Draft<'_>, node: usize) -> usize {
             found = crate::style::column(text, at.start as usize);
         }
         let inside = |index: usize| index <= node && node < tree.next(index);
-        match tree.children(here).flat_map(|child| [child.key, Some(child.value)]).flatten().find(|child| inside(*child)) {
+        match tree
+            .children(here)
+            .flat_map(|child| [child.key, Some(child.value)])
+            .flatten()
+            .find(|child| inside(*child))
+        {
             Some(child) if child != here => here = child,
             _ => break,
         }

@@ -34,11 +34,7 @@ pub struct Refusal {
 
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.path.is_root() {
-            f.write_str(&self.reason)
-        } else {
-            write!(f, "{}: {}", self.path, self.reason)
-        }
+        if self.path.is_root() { f.write_str(&self.reason) } else { write!(f, "{}: {}", self.path, self.reason) }
     }
 }
 
@@ -92,9 +88,8 @@ pub fn edit(file: &File, document: usize, edits: &[Edit]) -> Result<String, Refu
         if unchanged {
             continue;
         }
-        let plan = place::plan(before, &expected, edit).map_err(|reason| {
-            refusal(path, reason.say(before, file.line_column(original.range.start).line))
-        })?;
+        let plan = place::plan(before, &expected, edit)
+            .map_err(|reason| refusal(path, reason.say(before, file.line_column(original.range.start).line)))?;
         edit.apply(&mut expected).map_err(|error| refusal(path, error.to_string()))?;
         let text = spliced(&before.text, &before.range, plan).ok_or_else(|| Refusal {
             path: path.clone(),

@@ -9,7 +9,7 @@ use crate::check;
 use crate::document::{Document, ReadError};
 use crate::json;
 use crate::limits::Limits;
-use crate::lines::{Lines, Position};
+use crate::lines::{Lines, Position, part};
 use crate::read::read;
 use crate::split::{Piece, pieces};
 use crate::template::looks_like_template;
@@ -72,9 +72,9 @@ impl File {
 /// Reads JSON objects one after another, as kubectl does with a text that starts with a brace. Gives the place from
 /// which on the text is to be read as YAML, if any.
 fn read_json_stream(text: &Arc<str>, limits: &Limits, documents: &mut Vec<Document>) -> Option<usize> {
-    let blank = |at: usize| text[at..].len() - text[at..].trim_start().len();
+    let blank = |at: usize| part(text, at, text.len()).len() - part(text, at, text.len()).trim_start().len();
     let mut at = blank(0);
-    if !text[at..].starts_with('{') {
+    if !part(text, at, text.len()).starts_with('{') {
         return Some(0);
     }
     let mut count = 0;
@@ -100,7 +100,7 @@ fn read_json_stream(text: &Arc<str>, limits: &Limits, documents: &mut Vec<Docume
             }
             Err(_) if count == 1 => {
                 let end = documents.last().map_or(0, |document| document.range.end);
-                let blanks = &text[end..at];
+                let blanks = part(text, end, at);
                 return Some(blanks.find('\n').map_or(at, |newline| end + newline + 1));
             }
             Err(_) => return Some(0),

@@ -13,8 +13,16 @@ use buttress_policies::path::Path;
 
 /// Reads one JSON value at `from`; gives it and where it ends.
 pub(crate) fn read(text: &str, from: usize, limits: &Limits) -> Result<(Built, usize), Failure> {
-    let mut reader =
-        Reader { text, bytes: text.as_bytes(), at: from, limits, depth: 0, tree: Tree::default(), duplicates: Vec::new(), is_json: false };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: from,
+        limits,
+        depth: 0,
+        tree: Tree::default(),
+        duplicates: Vec::new(),
+        is_json: false,
+    };
     let mut path = Vec::new();
     let value = match reader.value(&mut path) {
         Ok(value) => value,
@@ -100,8 +108,7 @@ impl Reader<'_> {
             }
             _ => {
                 let rest = &self.bytes[self.at.min(self.bytes.len())..];
-                for (word, value) in
-                    [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)]
+                for (word, value) in [("true", Value::Bool(true)), ("false", Value::Bool(false)), ("null", Value::Null)]
                 {
                     if rest.starts_with(word.as_bytes()) {
                         let index = self.push(Kind::Plain)?;

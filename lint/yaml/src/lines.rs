@@ -43,3 +43,8 @@ impl Lines {
 pub(crate) fn narrow(offset: usize) -> u32 {
     u32::try_from(offset).unwrap_or(u32::MAX)
 }
+
+/// The text between two offsets; empty where they do not fit, so that no mistake of ours becomes a panic.
+pub(crate) fn part(text: &str, from: usize, to: usize) -> &str {
+    text.get(from..to).unwrap_or_default()
+}

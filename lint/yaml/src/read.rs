@@ -9,7 +9,7 @@ use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, StructureStyle,
 use crate::check::is_anchor_name;
 use crate::document::ReadError;
 use crate::limits::Limits;
-use crate::lines::narrow;
+use crate::lines::{narrow, part};
 use crate::tree::{ALIASED, ANCHOR, EXPLICIT, Kind, Node, TAG, Tree};
 
 /// A tree and what its scalars say, before aliases and tags are resolved.
@@ -75,7 +75,7 @@ fn mended<'a>(piece: &str, base: usize, limits: &Limits, failure: Option<Failure
                 None => None,
             };
             match (remedy, place) {
-                (Some(Remedy::Separate), Some(hash)) if !copy[..hash].ends_with(' ') => {
+                (Some(Remedy::Separate), Some(hash)) if !part(&copy, 0, hash).ends_with(' ') => {
                     copy.insert(hash, ' ');
                     added.iter_mut().filter(|added| **added >= hash).for_each(|added| *added += 1);
                     added.push(hash);
@@ -144,9 +144,9 @@ fn attempt<'a>(text: &'a str, range: Range<usize>, limits: &Limits) -> Result<Dr
                     | ErrorKind::InvalidBlockScalarHeader
                     | ErrorKind::InvalidTrailingSingleQuotedScalar
                     | ErrorKind::InvalidTrailingDoubleQuotedScalar => Some(Remedy::Separate),
-                    ErrorKind::TabNotAllowed
-                    | ErrorKind::TabInBlockIndentation
-                    | ErrorKind::TabInIndentation => Some(Remedy::Blank),
+                    ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
+                        Some(Remedy::Blank)
+                    }
                     _ => None,
                 };
                 let error = match error.kind() {
@@ -249,7 +249,14 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn begin(&mut self, kind: Kind, start: usize, end: usize, anchor: usize, tag: Option<&Tag>) -> Result<(), ReadError> {
+    fn begin(
+        &mut self,
+        kind: Kind,
+        start: usize,
+        end: usize,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<(), ReadError> {
         if self.open.len() >= self.limits.depth {
             return Err(ReadError::too_deep(start, self.limits.depth));
         }
@@ -322,7 +329,14 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    fn push(&mut self, kind: Kind, start: usize, end: usize, anchor: usize, tag: Option<&Tag>) -> Result<usize, ReadError> {
+    fn push(
+        &mut self,
+        kind: Kind,
+        start: usize,
+        end: usize,
+        anchor: usize,
+        tag: Option<&Tag>,
+    ) -> Result<usize, ReadError> {
         let index = self.draft.tree.nodes.len();
         if index >= self.limits.nodes {
             return Err(ReadError::new(start, format!("document has more than {} keys and values", self.limits.nodes)));

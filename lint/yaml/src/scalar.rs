@@ -140,9 +140,7 @@ pub(crate) fn is_float(text: &str) -> bool {
     };
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let mantissa_fits = match mantissa.split_once('.') {
-        Some((whole, fraction)) => {
-            digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty())
-        }
+        Some((whole, fraction)) => digits(whole) && digits(fraction) && !(whole.is_empty() && fraction.is_empty()),
         None => !mantissa.is_empty() && digits(mantissa),
     };
     let exponent_fits = exponent.is_none_or(|exponent| {
@@ -212,7 +210,10 @@ pub(crate) fn is_timestamp(text: &str) -> bool {
     let within = |text: &str, low: u32, high: u32| {
         (1..=2).contains(&text.len()) && text.parse::<u32>().is_ok_and(|value| (low..=high).contains(&value))
     };
-    if year.len() != 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) || !within(month, 1, 12) || !within(day, 1, days_in(year, month))
+    if year.len() != 4
+        || !year.bytes().all(|byte| byte.is_ascii_digit())
+        || !within(month, 1, 12)
+        || !within(day, 1, days_in(year, month))
     {
         return false;
     }

@@ -68,7 +68,8 @@ pub(crate) fn build(text: &str, draft: Draft<'_>, limits: &Limits) -> Result<Bui
 fn path_of(tree: &Tree, text: &str, node: usize) -> Path {
     let (mut path, mut here) = (Path::root(), 0);
     while here != node {
-        let step = tree.children(here).enumerate().find(|(_, child)| node >= child.value && node < tree.next(child.value));
+        let step =
+            tree.children(here).enumerate().find(|(_, child)| node >= child.value && node < tree.next(child.value));
         let Some((index, child)) = step else { break };
         path = match child.key {
             Some(key) => path.key(tree.name(text, key)),
@@ -158,9 +159,9 @@ impl Builder<'_, '_> {
                 let (scalar, text) = self.scalar(index)?;
                 match scalar {
                     Scalar::Text => Ok(Value::String(text.into_owned())),
-                    other => other.to_value().ok_or_else(|| {
-                        self.error(index, "infinity and not-a-number cannot be written in JSON")
-                    }),
+                    other => other
+                        .to_value()
+                        .ok_or_else(|| self.error(index, "infinity and not-a-number cannot be written in JSON")),
                 }
             }
         }
@@ -215,7 +216,8 @@ impl Builder<'_, '_> {
     }
 
     fn binary(&self, index: usize, text: &str) -> Result<String, ReadError> {
-        let bytes = decode_base64(text).ok_or_else(|| self.error(index, "!!binary value contains invalid base64 data"))?;
+        let bytes =
+            decode_base64(text).ok_or_else(|| self.error(index, "!!binary value contains invalid base64 data"))?;
         Ok(lossy(&bytes))
     }
 
@@ -396,15 +398,17 @@ pub(crate) fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
             one.len() == other.len()
-                && one.iter().zip(other).all(|((key, value), (other_key, other_value))| {
-                    key == other_key && same(value, other_value)
-                })
+                && one
+                    .iter()
+                    .zip(other)
+                    .all(|((key, value), (other_key, other_value))| key == other_key && same(value, other_value))
         }
         (Value::Array(one), Value::Array(other)) => {
             one.len() == other.len() && one.iter().zip(other).all(|(value, other)| same(value, other))
         }
         (Value::Number(one), Value::Number(other)) => {
-            one == other || one.as_f64().and_then(float) == other.as_f64().and_then(float) && (one.is_f64() || other.is_f64())
+            one == other
+                || one.as_f64().and_then(float) == other.as_f64().and_then(float) && (one.is_f64() || other.is_f64())
         }
         _ => one == other,
     }

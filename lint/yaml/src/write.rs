@@ -145,8 +145,10 @@ pub(crate) fn flow(value: &Value, quote: char) -> String {
 }
 
 fn flow_mapping(map: &Map<String, Value>, quote: char) -> String {
-    let pairs: Vec<String> =
-        ordered(map).into_iter().map(|(name, value)| format!("{}: {}", flow_string(name, quote), flow(value, quote))).collect();
+    let pairs: Vec<String> = ordered(map)
+        .into_iter()
+        .map(|(name, value)| format!("{}: {}", flow_string(name, quote), flow(value, quote)))
+        .collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
@@ -220,7 +222,11 @@ fn looks_like_number(text: &str) -> bool {
     let sexagesimal = plain.contains(':') && plain.bytes().all(|byte| byte.is_ascii_digit() || b":.+-".contains(&byte));
     let prefixed = plain.trim_start_matches(['+', '-']);
     let based = ["0x", "0o", "0b", "0X", "0O", "0B"].iter().any(|base| prefixed.starts_with(base));
-    is_float(&plain) || sexagesimal || based || is_timestamp(text) || resolve(&text.to_ascii_lowercase()) != Scalar::Text
+    is_float(&plain)
+        || sexagesimal
+        || based
+        || is_timestamp(text)
+        || resolve(&text.to_ascii_lowercase()) != Scalar::Text
 }
 
 #[cfg(test)]
@@ -232,13 +238,62 @@ mod tests {
     #[test]
     fn strings_that_kubernetes_reads_as_something_else_are_quoted() {
         for text in [
-            "", "y", "N", "on", "Off", "yes", "NO", "true", "~", "null", "1", "1_000", "08", "0x1F", "0b1", "1e3", "1e400",
-            ".5", ".inf", "-.INF", "+1", "1:30", "2001-01-01", "<<", "=", "- a", "-", "a: b", "a:", "a #b", "*a", "&a", "!a",
-            "{a", "[a", "# a", "%a", "@a", "`a", "'a", "\"a", " a", "a ", "---", "--- a", "...", "? a", ": a", "a\tb", "\u{85}",
+            "",
+            "y",
+            "N",
+            "on",
+            "Off",
+            "yes",
+            "NO",
+            "true",
+            "~",
+            "null",
+            "1",
+            "1_000",
+            "08",
+            "0x1F",
+            "0b1",
+            "1e3",
+            "1e400",
+            ".5",
+            ".inf",
+            "-.INF",
+            "+1",
+            "1:30",
+            "2001-01-01",
+            "<<",
+            "=",
+            "- a",
+            "-",
+            "a: b",
+            "a:",
+            "a #b",
+            "*a",
+            "&a",
+            "!a",
+            "{a",
+            "[a",
+            "# a",
+            "%a",
+            "@a",
+            "`a",
+            "'a",
+            "\"a",
+            " a",
+            "a ",
+            "---",
+            "--- a",
+            "...",
+            "? a",
+            ": a",
+            "a\tb",
+            "\u{85}",
         ] {
             assert!(!is_plain(text), "{text:?}");
         }
-        for text in ["a", "nvidia.com/gpu", "500m", "8Gi", "1.2.3", "--model", "-x", "a:b", "a#b", "nginx:1.25", "yep", "é"] {
+        for text in
+            ["a", "nvidia.com/gpu", "500m", "8Gi", "1.2.3", "--model", "-x", "a:b", "a#b", "nginx:1.25", "yep", "é"]
+        {
             assert!(is_plain(text), "{text:?}");
         }
     }

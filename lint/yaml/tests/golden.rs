@@ -1,4 +1,10 @@
 //! Holds the reader against what kubectl's own decoder made of the same texts (`golden/`, written by its Go program).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and tells its figures"
+)]
 
 mod support;
 
@@ -36,7 +42,11 @@ fn documents(text: &str) -> Vec<Option<Value>> {
 fn settle(kind: &str, total: usize, differing: &BTreeMap<String, String>) {
     let explained = explained();
     let agreement = 100.0 * (total - differing.len()) as f64 / total as f64;
-    println!("{kind}: {} of {total} agree with kubectl, {agreement:.2} %; {} differences", total - differing.len(), differing.len());
+    println!(
+        "{kind}: {} of {total} agree with kubectl, {agreement:.2} %; {} differences",
+        total - differing.len(),
+        differing.len()
+    );
     let prefix = format!("{kind} ");
     let unknown: Vec<String> = differing
         .iter()
@@ -44,7 +54,8 @@ fn settle(kind: &str, total: usize, differing: &BTreeMap<String, String>) {
         .map(|(name, how)| format!("{name}\n{how}"))
         .collect();
     assert!(unknown.is_empty(), "{} unexplained:\n{}", unknown.len(), unknown.join("\n"));
-    let stale: Vec<_> = explained.keys().filter(|name| name.starts_with(&prefix) && !differing.contains_key(*name)).collect();
+    let stale: Vec<_> =
+        explained.keys().filter(|name| name.starts_with(&prefix) && !differing.contains_key(*name)).collect();
     assert!(stale.is_empty(), "explained, yet there is no difference: {stale:?}");
     for (name, reason) in explained.iter().filter(|(name, _)| name.starts_with(&prefix)) {
         println!("  {name}: {reason}");
@@ -155,7 +166,10 @@ fn real_files_are_read_as_kubectl_reads_them() {
             .collect();
         total += theirs.len().max(1);
         if ours != *theirs {
-            differing.insert(format!("corpus {name}"), format!("{}\n  ours   {ours:?}\n  theirs {theirs:?}", path.display()));
+            differing.insert(
+                format!("corpus {name}"),
+                format!("{}\n  ours   {ours:?}\n  theirs {theirs:?}", path.display()),
+            );
         }
     }
     println!("{} files, {unknown} of them without golden output", files.len());

@@ -1,4 +1,5 @@
 //! Hostile and broken texts: nothing panics, and time and memory stay bounded.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking and tells its figures")]
 
 mod support;
 
@@ -55,9 +56,8 @@ fn aliases_do_not_explode() {
         text + &format!("a{level}: &a{level}\n  <<: [*a{below}, *a{below}]\n")
     });
     assert_eq!(message(merges), "document contains excessive aliasing");
-    let chain = (1..3_000).fold("a0: &a0 [1]\n".to_owned(), |text, level| {
-        text + &format!("a{level}: &a{level} [*a{}]\n", level - 1)
-    });
+    let chain = (1..3_000)
+        .fold("a0: &a0 [1]\n".to_owned(), |text, level| text + &format!("a{level}: &a{level} [*a{}]\n", level - 1));
     assert!(message(chain).contains("nested more than"));
     assert_eq!(message("a: &a [*a]".to_owned()), "anchor value contains itself");
     assert_eq!(message("a: &a\n  <<: *a".to_owned()), "anchor value contains itself");
@@ -96,7 +96,8 @@ fn large_texts_are_read_in_linear_time() {
 #[test]
 fn a_hundred_megabytes_are_read_or_refused() {
     let one = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\ndata:\n  text: |\n";
-    let text = format!("{one}{}", "    0123456789012345678901234567890123456789012345678901234567890\n".repeat(1_500_000));
+    let text =
+        format!("{one}{}", "    0123456789012345678901234567890123456789012345678901234567890\n".repeat(1_500_000));
     assert!(text.len() > 90 << 20);
     assert!(read(text).documents()[0].value().is_ok());
     let refused = File::parse(" ".repeat((256 << 20) + 1));
@@ -165,8 +166,9 @@ const SEEDS: &[&str] = &[
 #[test]
 fn mutants_of_texts_do_not_panic() {
     let pieces = [
-        "[", "]", "{", "}", ":", ": ", ",", "- ", "? ", "&a", "*a", "!t", "|", ">", "'", "\"", "#", " #", "\n", "\r\n", "\r", "\t",
-        " ", "  ", "---\n", "...\n", "<<: *a", "é", "\u{feff}", "\u{85}", "\u{2028}", "\\", "%", "@", "~", "\u{0}", "|2", "+", "\\u",
+        "[", "]", "{", "}", ":", ": ", ",", "- ", "? ", "&a", "*a", "!t", "|", ">", "'", "\"", "#", " #", "\n", "\r\n",
+        "\r", "\t", " ", "  ", "---\n", "...\n", "<<: *a", "é", "\u{feff}", "\u{85}", "\u{2028}", "\\", "%", "@", "~",
+        "\u{0}", "|2", "+", "\\u",
     ];
     let rounds = std::env::var("BUTTRESS_MUTANTS").ok().and_then(|count| count.parse().ok()).unwrap_or(20_000);
     let mut random = Random(5);

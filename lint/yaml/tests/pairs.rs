@@ -1,5 +1,6 @@
 //! Edits byte for byte: each folder of `pairs/` holds a text before and after, and the edits between. `UPDATE=1` writes
 //! what comes out, to be looked at before it is committed.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking and tells its figures")]
 
 use std::path::PathBuf;
 

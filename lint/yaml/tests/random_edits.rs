@@ -1,4 +1,5 @@
 //! Random edits over real and small files, checked by reading the whole new text and by comparing lines.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and tells its figures")]
 
 mod support;
 
@@ -11,11 +12,66 @@ use serde_json::{Value, json};
 use support::{Random, corpus, same};
 
 const STRINGS: &[&str] = &[
-    "plain", "y", "N", "on", "off", "yes", "null", "~", "", "1", "1_000", "08", "0x1F", "1e3", "1e400", ".inf", "a: b", "a #b",
-    "- x", "*a", "&a", "!t", "{a}", "[b]", "# c", " lead", "trail ", "it's", "say \"hi\"", "back\\slash", "tab\there", "é😀",
-    "line\nline2\n", "line\nline2", "\n", "  two\nthree", "a\n\n\nb\n", "a\n\n", "a \n b", "---", "--- x\n---\n", "<<", "=",
-    "2001-01-01", "1:30", "%x", "@x", "`x", "a:", "\u{85}\u{2028}", "\u{7}", "\r\n", "nvidia.com/gpu", "{{ x }}", "a,b", "?",
-    "? x", "-", "\u{feff}", "x\t\n\ty\n",
+    "plain",
+    "y",
+    "N",
+    "on",
+    "off",
+    "yes",
+    "null",
+    "~",
+    "",
+    "1",
+    "1_000",
+    "08",
+    "0x1F",
+    "1e3",
+    "1e400",
+    ".inf",
+    "a: b",
+    "a #b",
+    "- x",
+    "*a",
+    "&a",
+    "!t",
+    "{a}",
+    "[b]",
+    "# c",
+    " lead",
+    "trail ",
+    "it's",
+    "say \"hi\"",
+    "back\\slash",
+    "tab\there",
+    "é😀",
+    "line\nline2\n",
+    "line\nline2",
+    "\n",
+    "  two\nthree",
+    "a\n\n\nb\n",
+    "a\n\n",
+    "a \n b",
+    "---",
+    "--- x\n---\n",
+    "<<",
+    "=",
+    "2001-01-01",
+    "1:30",
+    "%x",
+    "@x",
+    "`x",
+    "a:",
+    "\u{85}\u{2028}",
+    "\u{7}",
+    "\r\n",
+    "nvidia.com/gpu",
+    "{{ x }}",
+    "a,b",
+    "?",
+    "? x",
+    "-",
+    "\u{feff}",
+    "x\t\n\ty\n",
 ];
 
 fn value(random: &mut Random) -> Value {
@@ -26,8 +82,12 @@ fn value(random: &mut Random) -> Value {
         3 => json!({}),
         4 => json!([]),
         5 => json!({"cpu": "1", "nvidia.com/gpu": 1, "note": *random.pick(STRINGS)}),
-        6 => json!([{"name": *random.pick(STRINGS), "args": ["-c", *random.pick(STRINGS)]}, *random.pick(STRINGS), [1, [2]]]),
-        7 => json!({"httpGet": {"path": "/health", "port": "http", "headers": [{"name": "a", "value": "b\nc\n"}]}, "n": [] }),
+        6 => {
+            json!([{"name": *random.pick(STRINGS), "args": ["-c", *random.pick(STRINGS)]}, *random.pick(STRINGS), [1, [2]]])
+        }
+        7 => {
+            json!({"httpGet": {"path": "/health", "port": "http", "headers": [{"name": "a", "value": "b\nc\n"}]}, "n": [] })
+        }
         _ => json!(*random.pick(STRINGS)),
     }
 }
@@ -87,7 +147,8 @@ fn varied(random: &mut Random, text: &str) -> String {
     let strewn = random.chance(2);
     for line in text.lines() {
         if strewn && random.chance(8) {
-            out.push_str(*random.pick(&["# strewn", "", "    # deep", "  # two"]));
+            let strewn: &str = random.pick::<&str>(&["# strewn", "", "    # deep", "  # two"]);
+            out.push_str(strewn);
             out.push('\n');
         }
         out.push_str(line);
@@ -116,9 +177,7 @@ struct Tally {
 /// Whether a text has what an edit may refuse with good reason.
 fn is_odd(text: &str) -> bool {
     let indicator = |mark: char| {
-        text.lines().any(|line| {
-            line.split([' ', '[', ',', '{']).any(|word| word.starts_with(mark) && word.len() > 1)
-        })
+        text.lines().any(|line| line.split([' ', '[', ',', '{']).any(|word| word.starts_with(mark) && word.len() > 1))
     };
     indicator('&') || indicator('*') || indicator('!') || text.lines().any(|line| line.contains("? "))
 }
@@ -134,7 +193,8 @@ fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
     let new = match edit(&file, document, std::slice::from_ref(one)) {
         Ok(new) => new,
         Err(refusal) => {
-            let reason: String = refusal.reason.chars().map(|letter| if letter.is_ascii_digit() { 'N' } else { letter }).collect();
+            let reason: String =
+                refusal.reason.chars().map(|letter| if letter.is_ascii_digit() { 'N' } else { letter }).collect();
             *tally.refusals.entry(reason).or_default() += 1;
             if !is_odd(text) && documents[document].duplicate_keys().is_empty() {
                 tally.plainly_refused += 1;
@@ -154,7 +214,11 @@ fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
     tally.done += 1;
     let mut fail = |why: &str| {
         if tally.failures.len() < 20 {
-            tally.failures.push(format!("{why}: {one:?}\n<<<\n{}\n>>>\n{}", excerpt(&file, document, one), changed(text, &new)));
+            tally.failures.push(format!(
+                "{why}: {one:?}\n<<<\n{}\n>>>\n{}",
+                excerpt(&file, document, one),
+                changed(text, &new)
+            ));
         } else {
             tally.failures.push(String::new());
         }
@@ -189,8 +253,8 @@ fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
         return fail("changed before the place");
     }
     let rest = &text[to.min(text.len())..];
-    let own_comments: usize = rest.split_inclusive('\n').skip(1)
-        .take_while(|line| line.trim_start().starts_with('#')).map(str::len).sum();
+    let own_comments: usize =
+        rest.split_inclusive('\n').skip(1).take_while(|line| line.trim_start().starts_with('#')).map(str::len).sum();
     let line = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
     if tail + line + own_comments + 2 < rest.len() {
         return fail("changed behind the place");
@@ -219,7 +283,7 @@ fn check(text: &str, document: usize, one: &Edit, tally: &mut Tally) {
         return fail("a line end differs");
     }
     if text.ends_with('\n') != new.ends_with('\n') && !new.is_empty() && !text.contains("|+") {
-        return fail("the final newline differs");
+        fail("the final newline differs");
     }
 }
 
@@ -238,14 +302,22 @@ fn several(random: &mut Random, file: &File, document: usize, tally: &mut Tally)
     match edit(file, document, &edits) {
         Ok(text) => {
             let after = File::parse(text.as_str());
-            let kept = after.documents().get(document).and_then(|one| one.value().ok()).is_some_and(|now| same(now, &value));
+            let kept =
+                after.documents().get(document).and_then(|one| one.value().ok()).is_some_and(|now| same(now, &value));
             if !kept {
                 tally.failures.push(format!("several: {edits:?}"));
             }
         }
         Err(refusal) if refusal.defect => {
             tally.defects += 1;
-            println!("defect: {refusal} for {edits:?}\n<<<\n{}\n>>>", file.text()[file.documents()[document].range()].replace('\r', "␍").chars().take(3000).collect::<String>());
+            println!(
+                "defect: {refusal} for {edits:?}\n<<<\n{}\n>>>",
+                file.text()[file.documents()[document].range()]
+                    .replace('\r', "␍")
+                    .chars()
+                    .take(3000)
+                    .collect::<String>()
+            );
         }
         Err(_) => {}
     }
@@ -286,8 +358,9 @@ fn run(files: &[String], wanted: usize, seed: u64) -> Tally {
             text = original;
         }
         let file = File::parse(text.as_str());
-        let usable: Vec<usize> =
-            (0..file.documents().len()).filter(|at| file.documents()[*at].value().is_ok_and(|value| !value.is_null())).collect();
+        let usable: Vec<usize> = (0..file.documents().len())
+            .filter(|at| file.documents()[*at].value().is_ok_and(|value| !value.is_null()))
+            .collect();
         if usable.is_empty() {
             continue;
         }
@@ -302,7 +375,13 @@ fn run(files: &[String], wanted: usize, seed: u64) -> Tally {
 }
 
 fn report(tally: &Tally) {
-    println!("{} edits, {} made, {} wrong, {} refused", tally.edits, tally.done, tally.failures.len(), tally.edits - tally.done);
+    println!(
+        "{} edits, {} made, {} wrong, {} refused",
+        tally.edits,
+        tally.done,
+        tally.failures.len(),
+        tally.edits - tally.done
+    );
     println!("editor bugs caught by verification: {}", tally.defects);
     println!("refused though plainly editable: {}", tally.plainly_refused);
     for (reason, count) in &tally.refusals {
@@ -316,7 +395,8 @@ fn report(tally: &Tally) {
 #[test]
 fn random_edits_of_small_files_are_right() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pairs");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("before.yaml")).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("before.yaml")).collect();
     files.sort();
     let files: Vec<String> = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     report(&run(&files, 4_000, 1));

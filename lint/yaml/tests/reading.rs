@@ -1,4 +1,5 @@
 //! What the reader makes of single documents, splits and spans.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking and tells its figures")]
 
 use buttress_policies::path::Path;
 use buttress_yaml::{File, Limits, Position};
@@ -84,8 +85,7 @@ fn duplicate_keys_are_told_with_both_places() {
 #[test]
 fn templates_are_told_from_broken_yaml() {
     let file = File::parse("a: {{ .Values.a }}\n---\na: [\n---\nb: 'x\n");
-    let templates: Vec<bool> =
-        file.documents().iter().map(|document| document.value().unwrap_err().template).collect();
+    let templates: Vec<bool> = file.documents().iter().map(|document| document.value().unwrap_err().template).collect();
     assert_eq!(templates, [true, false, false]);
 }
 
@@ -93,7 +93,7 @@ fn templates_are_told_from_broken_yaml() {
 fn limits_bound_depth_size_and_aliases() {
     let limits = Limits { depth: 3, nodes: 20, aliased: 5, bytes: 100 };
     let message = |text: &str| {
-        File::parse_with(text, &limits).documents()[0].value().map(Value::clone).map_err(|error| error.message.clone())
+        File::parse_with(text, &limits).documents()[0].value().cloned().map_err(|error| error.message.clone())
     };
     assert!(message("[[[1]]]").is_ok());
     assert!(message("[[[[1]]]]").unwrap_err().contains("nested more than 3"));

@@ -6,6 +6,7 @@ use crate::document::Document;
 use crate::edit::place::{Way, kind};
 use crate::edit::replace::{FlowWriter, comment_below, dash, lines_after};
 use crate::edit::{Plan, Replacement};
+use crate::lines::part;
 use crate::read::line_end;
 use crate::style::{self, column, line_break, line_start};
 use crate::tree::{Child, EXPLICIT, Kind};
@@ -26,7 +27,7 @@ pub(crate) fn pair(document: &Document, way: &Way, key: &str, value: &Value) -> 
     }
     let by = column(text, first.start as usize);
     let start = line_start(text, first.start as usize);
-    if !text[start..first.start as usize].bytes().all(|byte| matches!(byte, b' ' | b'-')) {
+    if !part(text, start, first.start as usize).bytes().all(|byte| matches!(byte, b' ' | b'-')) {
         return Err("the mapping does not start its line".to_owned());
     }
     let end = document.tree.node(mapping).map_or(0, |node| node.end as usize);
@@ -92,11 +93,11 @@ fn in_flow(document: &Document, inside: usize, writer: &FlowWriter<'_>, new: imp
     let last_start = start(document, last);
     let comma = trailing_comma(text, last_end, close);
     let at = comma.map_or(last_end, |comma| comma + 1);
-    let own_line = text[line_start(text, last_start)..last_start].trim_matches([' ', '\t']).is_empty();
+    let own_line = part(text, line_start(text, last_start), last_start).trim_matches([' ', '\t']).is_empty();
     let stop = line_end(text.as_bytes(), at);
     if own_line && stop < close {
         let indent = writer.line_indent(last_start);
-        let stop = if text[..stop].ends_with('\r') { stop - 1 } else { stop };
+        let stop = if part(text, 0, stop).ends_with('\r') { stop - 1 } else { stop };
         let end = if comma.is_some() { "," } else { "" };
         let line = format!("{}{indent}{}{end}", line_break(text), new(indent));
         if comma.is_some() {
@@ -109,10 +110,13 @@ fn in_flow(document: &Document, inside: usize, writer: &FlowWriter<'_>, new: imp
     }
     let indent = writer.line_indent(last_start);
     let blank = if writer.tight { "" } else { " " };
-    Ok(vec![Replacement::insert(at, match comma {
-        Some(_) => format!("{blank}{},", new(indent)),
-        None => format!(",{blank}{}", new(indent)),
-    })])
+    Ok(vec![Replacement::insert(
+        at,
+        match comma {
+            Some(_) => format!("{blank}{},", new(indent)),
+            None => format!(",{blank}{}", new(indent)),
+        },
+    )])
 }
 
 fn start(document: &Document, child: Child) -> usize {

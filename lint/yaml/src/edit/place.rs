@@ -171,7 +171,8 @@ fn walk(document: &Document, value: &Value, edit: &Edit) -> Result<Way, No> {
                         ));
                     }
                     None => {
-                        way.rest = std::iter::once(segment.clone()).chain(segments).map(|key| key.into_owned()).collect();
+                        way.rest =
+                            std::iter::once(segment.clone()).chain(segments).map(|key| key.into_owned()).collect();
                         return Ok(way);
                     }
                 }

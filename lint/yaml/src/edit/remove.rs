@@ -5,6 +5,7 @@ use crate::edit::add::trailing_comma;
 use crate::edit::place::{Way, kind};
 use crate::edit::replace::{dash, delete_lines};
 use crate::edit::{Plan, Replacement};
+use crate::lines::part;
 use crate::read::{line_end, seek};
 use crate::style::line_start;
 use crate::tree::{ANCHOR, Child, EXPLICIT, Kind, TAG};
@@ -33,14 +34,14 @@ pub(crate) fn remove(document: &Document, way: &Way) -> Plan {
         return last_child(document, way, parent, lead, end);
     }
     let first = line_start(text, lead);
-    if text[first..lead].trim_matches(' ').is_empty() {
+    if part(text, first, lead).trim_matches(' ').is_empty() {
         return Ok(vec![delete_lines(document, first, end)]);
     }
     // It shares its line with the dash of the item it is in, and the next one moves up to it.
     let Some(next) = next else { return Err("it does not start its line".to_owned()) };
     let next = self::lead(document, parent, next).ok_or("the next item has no dash")?;
     let below = line_end(text.as_bytes(), end).min(next);
-    let stop = below + (text[below..next].len() - text[below..next].trim_start().len());
+    let stop = below + (part(text, below, next).len() - part(text, below, next).trim_start().len());
     Ok(vec![Replacement::new(lead..stop, "")])
 }
 
@@ -62,7 +63,7 @@ fn last_child(document: &Document, way: &Way, parent: usize, lead: usize, end: u
     }
     let above = way.steps.len().checked_sub(2).and_then(|at| way.steps.get(at)).copied();
     let first = line_start(text, lead);
-    let own_line = text[first..lead].trim_matches(' ').is_empty();
+    let own_line = part(text, first, lead).trim_matches(' ').is_empty();
     let key = above.and_then(|above| above.key).and_then(|key| tree.node(key));
     match key {
         Some(key) if own_line => {

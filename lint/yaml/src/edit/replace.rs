@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::document::Document;
 use crate::edit::place::{Way, kind};
 use crate::edit::{Plan, Replacement};
+use crate::lines::part;
 use crate::read::{line_end, seek};
 use crate::style::{self, column, line_break, line_start};
 use crate::tree::{ANCHOR, Kind};
@@ -39,7 +40,7 @@ pub(crate) fn replace(document: &Document, way: &Way, value: &Value) -> Plan {
     };
     // A comment right below a block scalar, or a comment or blank line between its header and its lines, would become
     // part of it.
-    let between = &text[line_end(text.as_bytes(), lead).min(start)..start];
+    let between = part(text, line_end(text.as_bytes(), lead).min(start), start);
     let blocks = !between.contains('#') && between.matches('\n').count() < 2 && !comment_below(document, end, base + 1);
     let format = Format { quote, blocks, ..format };
 
@@ -74,7 +75,7 @@ pub(crate) fn replace(document: &Document, way: &Way, value: &Value) -> Plan {
         let (from, new) = match (head.is_empty(), nothing) {
             (true, true) => (start, String::new()),
             (true, false) => {
-                let before = text[..start].trim_end_matches([' ', '\t']).len();
+                let before = part(text, 0, start).trim_end_matches([' ', '\t']).len();
                 (before, if comment.is_empty() { String::new() } else { format!(" {comment}") })
             }
             (false, true) => (start, format!(" {head}")),
@@ -91,7 +92,7 @@ pub(crate) fn replace(document: &Document, way: &Way, value: &Value) -> Plan {
         return Err("the value has an anchor on another line".to_owned());
     }
     let first = line_start(text, start);
-    if !text[first..start].trim_matches(' ').is_empty() {
+    if !part(text, first, start).trim_matches(' ').is_empty() {
         return Err("the value does not start its line".to_owned());
     }
     if !head.is_empty() {
@@ -110,7 +111,7 @@ fn whole_lines(document: &Document, first: usize, end: usize, tail: &[String]) -
         return delete_lines(document, first, end);
     }
     // The line break of the last line stays where it is, carriage return included.
-    let stop = if text[..stop].ends_with('\r') { stop - 1 } else { stop };
+    let stop = if part(text, 0, stop).ends_with('\r') { stop - 1 } else { stop };
     Replacement::new(first..stop.max(end), tail.join(line_break))
 }
 
@@ -122,7 +123,7 @@ pub(crate) fn delete_lines(document: &Document, first: usize, end: usize) -> Rep
         return Replacement::new(first..stop + 1, "");
     }
     // The last line had no line break, so the one before it goes, with blank lines that would then be the last.
-    let before = text[..first].trim_end_matches(['\n', '\r', ' ', '\t']).len();
+    let before = part(text, 0, first).trim_end_matches(['\n', '\r', ' ', '\t']).len();
     // Blank lines at the end of a block scalar may belong to it, the line break of the last one included.
     let above = document.tree.nodes.iter().filter(|node| node.kind == Kind::Block && (node.end as usize) < first);
     let kept = above.map(|node| node.end as usize).filter(|end| *end > before);
@@ -166,11 +167,11 @@ fn inline(value: &Value, old: Kind, quote: char) -> String {
 
 /// Whether the next line with text after that of `at` is a comment at `column` or to the right of it.
 pub(crate) fn comment_below(document: &Document, at: usize, column: usize) -> bool {
-    let text = &document.text[..document.range.end];
-    let below = &text[line_end(text.as_bytes(), at).min(text.len())..];
+    let text = part(&document.text, 0, document.range.end);
+    let below = part(text, line_end(text.as_bytes(), at).min(text.len()), text.len());
     let line = below.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let blanks = line.len() - line.trim_start_matches(' ').len();
-    line[blanks..].starts_with('#') && blanks >= column
+    part(line, blanks, line.len()).starts_with('#') && blanks >= column
 }
 
 /// What goes behind the colon or dash, and the lines below it with their indentation.
@@ -185,14 +186,14 @@ fn head_and_tail(value: &Value, item: bool, old: Kind, format: &Format, tail_col
         return (header.to_owned(), body.into_iter().map(|line| indented(line, by)).collect());
     }
     let mut lines = write::lines(value, format);
-    let head = if item { lines.remove(0) } else { String::new() };
+    let head = if item && !lines.is_empty() { lines.remove(0) } else { String::new() };
     (head, lines.into_iter().map(|line| indented(&line, tail_column)).collect())
 }
 
 /// The comment behind the header of a block scalar.
 fn header_comment(text: &str, header: usize) -> &str {
-    let line = text[header..line_end(text.as_bytes(), header)].trim_end_matches('\r');
-    line.find(" #").or_else(|| line.find("\t#")).map_or("", |at| &line[at + 1..])
+    let line = part(text, header, line_end(text.as_bytes(), header)).trim_end_matches('\r');
+    line.find(" #").or_else(|| line.find("\t#")).map_or("", |at| part(line, at + 1, line.len()))
 }
 
 /// Where the dash of an item stands.
@@ -249,7 +250,7 @@ fn in_flow(document: &Document, way: &Way, value: &Value) -> Plan {
         _ => writer.value(value, writer.line_indent(node.start as usize)),
     };
     if node.kind == Kind::Empty {
-        if !text[..node.start as usize].ends_with(':') {
+        if !part(text, 0, node.start as usize).ends_with(':') {
             return Err("the key has no colon".to_owned());
         }
         return Ok(vec![Replacement::insert(node.start as usize, format!(" {new}"))]);
@@ -281,7 +282,7 @@ impl<'a> FlowWriter<'a> {
         let json = document.json || json_key;
         let tight = pair.is_some_and(|(_, child)| {
             let value = tree.node(child.value).map_or(0, |node| node.start as usize);
-            json && text[..value].ends_with(':')
+            json && part(text, 0, value).ends_with(':')
         });
         let mut step = None;
         let mut tab = false;
@@ -314,7 +315,8 @@ impl<'a> FlowWriter<'a> {
         let (open, close, parts): (char, char, Vec<String>) = match value {
             Value::Object(map) => {
                 let deeper = self.deeper(indent);
-                let parts = write::ordered(map).into_iter().map(|(key, value)| self.pair(key, value, &deeper)).collect();
+                let parts =
+                    write::ordered(map).into_iter().map(|(key, value)| self.pair(key, value, &deeper)).collect();
                 ('{', '}', parts)
             }
             Value::Array(items) => {
@@ -351,6 +353,6 @@ impl<'a> FlowWriter<'a> {
 
 fn leading(text: &str, offset: usize) -> &str {
     let start = line_start(text, offset);
-    let line = &text[start..offset.max(start)];
-    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+    let line = part(text, start, offset.max(start));
+    part(line, 0, line.len() - line.trim_start_matches([' ', '\t']).len())
 }

@@ -1,5 +1,6 @@
 //! What several tests share: a seeded generator, the corpus and plain comparison of values.
 #![allow(dead_code, reason = "each test uses its own part")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and tells its figures")]
 
 use std::path::PathBuf;
 
