@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::node::text;
+use crate::node::{Node, text};
 use crate::object::Object;
 use crate::policy::{Exempt, Subject};
 use crate::rule::{Check, Rule, Severity};
@@ -62,7 +62,12 @@ fn weigh(
             Some(Exempt::Expired { severity: None, .. }) | None => {}
         }
         let pod = object.pod_at(&finding.at);
-        if allowed_by_annotation(rule, object, pod.and_then(|pod| pod.metadata()).map(|node| node.value()), context) {
+        // What is said of a pod must be said on the pod, or admission would not see it.
+        let metadata = match pod {
+            Some(pod) => pod.metadata().map(Node::value),
+            None => object.value().get("metadata"),
+        };
+        if allowed_by_annotation(rule, metadata, context) {
             return false;
         }
         let skipped = match pod {
@@ -89,14 +94,11 @@ fn exemption(rule: &'static Rule, object: &Object<'_>, context: &Context<'_>) ->
 }
 
 /// Whether the owner of the workload exempted it by annotation, and may: the reason must not be empty.
-fn allowed_by_annotation(rule: &'static Rule, object: &Object<'_>, template: Option<&Value>, context: &Context<'_>) -> bool {
-    let own = object.value().get("metadata");
-    let mut reasons = [template, own]
-        .into_iter()
-        .flatten()
-        .filter_map(|metadata| metadata.get("annotations")?.as_object())
-        .flat_map(|annotations| annotations.iter())
-        .filter(|(key, _)| key.strip_prefix(ALLOW_PREFIX) == Some(rule.name));
-    reasons.any(|(_, reason)| reason.as_str().is_some_and(|reason| !reason.trim().is_empty()))
+fn allowed_by_annotation(rule: &'static Rule, metadata: Option<&Value>, context: &Context<'_>) -> bool {
+    let annotations = metadata.and_then(|metadata| metadata.get("annotations")?.as_object());
+    let reason = annotations.and_then(|annotations| {
+        annotations.iter().find(|(key, _)| key.strip_prefix(ALLOW_PREFIX) == Some(rule.name)).map(|(_, reason)| reason)
+    });
+    reason.and_then(Value::as_str).is_some_and(|reason| !reason.trim().is_empty())
         && context.policy.owner_may_allow(rule)
 }

@@ -110,9 +110,10 @@ impl<'a> Container<'a> {
 
     /// The environment variables that are set to a literal value, in order; later ones win.
     pub fn literal_env(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        list(self.value, "env")
-            .iter()
-            .filter_map(|variable| Some((text(variable, "name")?, text(variable, "value").unwrap_or_default())).filter(|_| variable.get("valueFrom").is_none_or(Value::is_null)))
+        list(self.value, "env").iter().filter_map(|variable| {
+            Some((text(variable, "name")?, text(variable, "value").unwrap_or_default()))
+                .filter(|_| variable.get("valueFrom").is_none_or(Value::is_null))
+        })
     }
 
     /// The environment variables that come from somewhere else (`valueFrom`), by name.
@@ -125,7 +126,9 @@ impl<'a> Container<'a> {
 
     /// The declared `containerPort` numbers and their names.
     pub fn ports(&self) -> impl Iterator<Item = (i64, Option<&'a str>)> {
-        list(self.value, "ports").iter().filter_map(|port| Some((integer(port.get("containerPort"))?, text(port, "name"))))
+        list(self.value, "ports")
+            .iter()
+            .filter_map(|port| Some((integer(port.get("containerPort"))?, text(port, "name"))))
     }
 
     /// The limit on `resource`, when it reads as a quantity.
@@ -145,7 +148,10 @@ impl<'a> Container<'a> {
         let mut found: Vec<(&str, &Value)> = Vec::new();
         for field in ["limits", "requests"] {
             for (name, quantity) in resources.get(field).and_then(Value::as_object).into_iter().flatten() {
-                if name.contains('/') && !found.iter().any(|(other, _)| other == name) && catalog.accelerator(name).is_some() {
+                if name.contains('/')
+                    && !found.iter().any(|(other, _)| other == name)
+                    && catalog.accelerator(name).is_some()
+                {
                     found.push((name, quantity));
                 }
             }
@@ -166,9 +172,9 @@ impl<'a> Container<'a> {
     pub fn has_placeholders(&self) -> bool {
         let braces = |text: &str| text.contains("{{");
         self.image().is_some_and(braces)
-            || ["command", "args"].iter().any(|field| {
-                list(self.value, field).iter().filter_map(Value::as_str).any(braces)
-            })
+            || ["command", "args"]
+                .iter()
+                .any(|field| list(self.value, field).iter().filter_map(Value::as_str).any(braces))
     }
 }
 

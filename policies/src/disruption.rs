@@ -142,7 +142,13 @@ mod tests {
 
     #[test]
     fn what_kubernetes_refuses_is_no_allowance() {
-        for spec in [json!({}), json!({"minAvailable": 1, "maxUnavailable": 1}), json!({"minAvailable": "1"}), json!({"minAvailable": -1}), json!({"maxUnavailable": "%"})] {
+        for spec in [
+            json!({}),
+            json!({"minAvailable": 1, "maxUnavailable": 1}),
+            json!({"minAvailable": "1"}),
+            json!({"minAvailable": -1}),
+            json!({"maxUnavailable": "%"}),
+        ] {
             assert_eq!(Allowance::of_spec(&spec), None, "{spec}");
         }
     }

@@ -127,7 +127,8 @@ impl Inventory {
                 self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicaCount")).unwrap_or(0)));
             }
             ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
-                self.vertical_autoscalers.extend(spec.get("targetRef").and_then(|target| Target::of(target, namespace)));
+                self.vertical_autoscalers
+                    .extend(spec.get("targetRef").and_then(|target| Target::of(target, namespace)));
             }
             _ => self.add_workload(object, identity, origin, catalog),
         }
@@ -189,13 +190,20 @@ impl Inventory {
     /// The workloads whose pods `selector` selects in exactly `namespace` (both may be unnamed), nearest first: those of
     /// the same file if there are any, else of the same folder, else all. Variants of one workload for several
     /// environments lie in several folders, and a budget is meant for its neighbours.
-    pub fn workloads_selected(&self, selector: &Selector, namespace: Option<&str>, origin: &str) -> Sight<Vec<&Sighted>> {
+    pub fn workloads_selected(
+        &self,
+        selector: &Selector,
+        namespace: Option<&str>,
+        origin: &str,
+    ) -> Sight<Vec<&Sighted>> {
         let found: Vec<_> = self
             .workloads
             .iter()
             .filter(|workload| workload.namespace.as_deref() == namespace)
             .filter(|workload| {
-                selector.matches(|key| workload.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str()))
+                selector.matches(|key| {
+                    workload.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+                })
             })
             .collect();
         let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
@@ -203,7 +211,8 @@ impl Inventory {
         if !same_file.is_empty() {
             return Sight::Present(same_file);
         }
-        let same_folder: Vec<_> = found.iter().filter(|workload| folder(&workload.origin) == folder(origin)).copied().collect();
+        let same_folder: Vec<_> =
+            found.iter().filter(|workload| folder(&workload.origin) == folder(origin)).copied().collect();
         if !same_folder.is_empty() {
             return Sight::Present(same_folder);
         }

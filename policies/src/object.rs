@@ -88,6 +88,8 @@ impl<'a> Object<'a> {
 
     /// The pod under which `at` lies, when there is one.
     pub fn pod_at(&self, at: &Path) -> Option<&Pod<'a>> {
-        self.pods.iter().find(|pod| pod.root().contains(at))
+        self.pods
+            .iter()
+            .find(|pod| pod.root().contains(at) || pod.metadata().is_some_and(|metadata| metadata.path().contains(at)))
     }
 }

@@ -23,8 +23,8 @@ pub struct Repaired {
     pub companions: Vec<Value>,
     /// What is still wrong.
     pub left: Vec<Finding>,
-    /// Repairs that were not made because they would have broken a law: a safe one that replaces what the author
-    /// wrote, or one that does not fit the object. Each is a defect of a rule.
+    /// Repairs that were not made because a fix that says it is safe would have replaced what the author wrote. Each is
+    /// a defect of a rule.
     pub withheld: Vec<Finding>,
 }
 
@@ -39,11 +39,16 @@ pub fn repair(object: &Value, context: &Context<'_>, limit: Safety) -> Repaired 
         withheld: Vec::new(),
     };
     let mut findings = check(object, context);
+    let mut unfit = Vec::new();
     for _ in 0..MAX_PASSES {
-        if !apply_pass(&mut repaired, &mut findings, limit) {
+        if !apply_pass(&mut repaired, &findings, &mut unfit, limit) {
             break;
         }
         findings = check(&repaired.object, context);
+    }
+    // A fix that does not fit the object, because a field on its way has the wrong type, is none.
+    for finding in findings.iter_mut().filter(|finding| unfit.contains(*finding)) {
+        finding.fix = None;
     }
     // A companion repairs its finding although the object itself stays as it was.
     findings.retain(|finding| !is_done(&repaired.applied, finding));
@@ -57,11 +62,11 @@ fn is_done(applied: &[Finding], finding: &Finding) -> bool {
 }
 
 /// Applies the fixes among `findings` that do not overlap; whether the object changed.
-fn apply_pass(repaired: &mut Repaired, findings: &mut [Finding], limit: Safety) -> bool {
+fn apply_pass(repaired: &mut Repaired, findings: &[Finding], unfit: &mut Vec<Finding>, limit: Safety) -> bool {
     let first_edit = repaired.edits.len();
-    for finding in findings.iter_mut() {
+    for finding in findings {
         let Some(fix) = finding.fix.as_ref().filter(|fix| fix.safety <= limit) else { continue };
-        if is_done(&repaired.applied, finding) || repaired.withheld.contains(finding) {
+        if is_done(&repaired.applied, finding) || repaired.withheld.contains(finding) || unfit.contains(finding) {
             continue;
         }
         let made = &repaired.edits[first_edit..];
@@ -70,7 +75,7 @@ fn apply_pass(repaired: &mut Repaired, findings: &mut [Finding], limit: Safety) 
         }
         let fresh: Vec<&Edit> = fix.edits.iter().filter(|edit| !made.contains(edit)).collect();
         match try_apply(&repaired.object, fix, &fresh) {
-            Some(object) => {
+            Ok(object) => {
                 if let Some(object) = object {
                     repaired.object = object;
                 }
@@ -82,26 +87,34 @@ fn apply_pass(repaired: &mut Repaired, findings: &mut [Finding], limit: Safety) 
                 }
                 repaired.applied.push(finding.clone());
             }
-            None => repaired.withheld.push(finding.clone()),
+            Err(Refused::Unfit) => unfit.push(finding.clone()),
+            Err(Refused::Replaces) => repaired.withheld.push(finding.clone()),
         }
     }
     repaired.edits.len() > first_edit
 }
 
-/// The object after the edits of a fix, `Some(None)` when there are none; `None` when one does not fit, or when a safe
-/// fix would replace what is there.
-fn try_apply(object: &Value, fix: &Fix, edits: &[&Edit]) -> Option<Option<Value>> {
+/// Why a fix was not made.
+enum Refused {
+    /// The object does not have the shape that it needs.
+    Unfit,
+    /// It says that it is safe, and would replace what is there.
+    Replaces,
+}
+
+/// The object after the edits of a fix; `None` when there are none.
+fn try_apply(object: &Value, fix: &Fix, edits: &[&Edit]) -> Result<Option<Value>, Refused> {
     if edits.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let mut changed = object.clone();
     for edit in edits {
         if fix.safety == Safety::Safe && !edit.is_additive(&changed) {
-            return None;
+            return Err(Refused::Replaces);
         }
-        edit.apply(&mut changed).ok()?;
+        edit.apply(&mut changed).map_err(|_| Refused::Unfit)?;
     }
-    Some(Some(changed))
+    Ok(Some(changed))
 }
 
 /// Whether two edits may not be made in one pass: they touch the same place, unless they are equal or both append.

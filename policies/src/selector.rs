@@ -89,7 +89,10 @@ mod tests {
             (json!({"matchExpressions": [{"key": "tier", "operator": "In", "values": ["cpu", "gpu"]}]}), true),
             (json!({"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}), true),
             (json!({"matchExpressions": [{"key": "zone", "operator": "Exists"}]}), false),
-            (json!({"matchLabels": {"app": "llm"}, "matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}), false),
+            (
+                json!({"matchLabels": {"app": "llm"}, "matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
+                false,
+            ),
         ] {
             assert_eq!(Selector::from_value(&selector).unwrap().matches(labels), expected, "{selector}");
         }

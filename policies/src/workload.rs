@@ -69,7 +69,10 @@ fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usiz
                 continue;
             }
             // Kinds list a part of a pod also by itself; what lies inside a place that was found is the same pod.
-            if found.iter().any(|pod| pod.has_spec() && pod.root.contains(&root) && pod.root != root && pod.holds(&root)) {
+            if found
+                .iter()
+                .any(|pod| pod.has_spec() && pod.root.contains(&root) && pod.root != root && pod.holds(&root))
+            {
                 continue;
             }
             let metadata = template.metadata.as_ref().map(|pattern| {
@@ -148,7 +151,8 @@ impl<'a> Pod<'a> {
                 (None, Node::placed(&Value::Null, root.clone()), vec![container])
             }
             TemplateForm::ContainerList => {
-                let containers = node.items().map(|item| Container::new(item.value(), item.path().clone(), ContainerRole::Regular));
+                let containers =
+                    node.items().map(|item| Container::new(item.value(), item.path().clone(), ContainerRole::Regular));
                 (None, Node::placed(&Value::Null, root.clone()), containers.collect())
             }
             TemplateForm::Embedded => return None,
@@ -310,6 +314,12 @@ impl<'a> Pod<'a> {
             || self.spec.value().get("schedulingGroup").is_some_and(|group| !group.is_null())
     }
 
+    /// Whether this is a pod made by a Job or an operator: its resources and placement were decided where it was made, and
+    /// a queue may have counted them, of which the pod itself tells nothing.
+    pub fn is_decided_elsewhere(&self) -> bool {
+        self.is_pod() && matches!(self.controller(), Controller::Job | Controller::Other)
+    }
+
     /// Whether Kueue admits the workload, which fixes its resources and chooses its nodes.
     pub fn is_queued(&self) -> bool {
         const QUEUE: &str = "kueue.x-k8s.io/queue-name";
@@ -346,11 +356,15 @@ impl<'a> Pod<'a> {
     /// The containers that run as long as the pod does and run AI: a known runtime, or an accelerator is asked for.
     pub fn ai_containers(&self) -> impl Iterator<Item = &Container<'a>> {
         let profile = self.profile();
-        self.containers.iter().enumerate().filter(|(index, container)| {
-            container.is_long_running()
-                && (profile.containers.get(*index).is_some_and(|known| known.runtime.is_some())
-                    || !container.accelerators(self.catalog).is_empty())
-        }).map(|(_, container)| container)
+        self.containers
+            .iter()
+            .enumerate()
+            .filter(|(index, container)| {
+                container.is_long_running()
+                    && (profile.containers.get(*index).is_some_and(|known| known.runtime.is_some())
+                        || !container.accelerators(self.catalog).is_empty())
+            })
+            .map(|(_, container)| container)
     }
 
     /// The volumes and their places.
@@ -358,12 +372,10 @@ impl<'a> Pod<'a> {
         self.spec.get("volumes").items()
     }
 
-    /// Whether the template was told by annotation to be left alone by the repair of `rule`:
-    /// `buttress.dev/skip: "rule,rule"` on the template or on the object.
+    /// Whether the pod or template was told by annotation to be left alone by the repair of `rule`:
+    /// `buttress.dev/skip: "rule,rule"`. One on the object that makes the pods would not be seen at admission.
     pub fn skips(&self, rule: &str) -> bool {
-        const SKIP: &str = "buttress.dev/skip";
-        let of_object = || self.object.get("metadata").and_then(|metadata| text(metadata.get("annotations")?, SKIP));
-        [self.annotation(SKIP), of_object()].into_iter().flatten().any(|names| names.split(',').any(|name| name.trim() == rule))
+        self.annotation("buttress.dev/skip").is_some_and(|names| names.split(',').any(|name| name.trim() == rule))
     }
 }
 
@@ -444,7 +456,11 @@ mod tests {
 
     #[test]
     fn wrong_types_make_no_pods_and_no_panic() {
-        for object in [json!(5), json!({"apiVersion": 1, "kind": []}), json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": 5}})] {
+        for object in [
+            json!(5),
+            json!({"apiVersion": 1, "kind": []}),
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": 5}}),
+        ] {
             assert!(paths(&object).is_empty());
         }
     }
@@ -455,7 +471,8 @@ mod tests {
         assert_eq!(pods(&deployment, Catalog::builtin())[0].replicas(), Some(1));
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a"}]}});
         assert_eq!(pods(&pod, Catalog::builtin())[0].replicas(), Some(1));
-        pod["metadata"] = json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true}]});
+        pod["metadata"] =
+            json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true}]});
         let found = pods(&pod, Catalog::builtin());
         assert_eq!(found[0].replicas(), None);
         assert_eq!(found[0].controller(), Controller::ReplicaSet);

@@ -8,6 +8,7 @@ use buttress_policies::object::Object;
 use buttress_policies::policy::Effective;
 use buttress_policies::rule::Needs;
 use buttress_policies::{check, repair};
+use buttress_review::Settings;
 use jiff::civil::{Date, date};
 use serde_json::Value;
 
@@ -40,7 +41,8 @@ pub fn calm(object: &Value, context: &Context<'_>, limit: Safety) -> Result<(), 
     if let Some(edit) = again.edits.first() {
         return Err(format!("repairing again still makes {edit:?}"));
     }
-    let repairable = |finding: &&Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety <= limit && !fix.edits.is_empty());
+    let repairable =
+        |finding: &&Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety <= limit && !fix.edits.is_empty());
     match repaired.left.iter().find(repairable) {
         Some(finding) => Err(format!("{} is left at {} although it has a repair", finding.rule.name, finding.at)),
         None => Ok(()),
@@ -56,9 +58,11 @@ fn keeps(before: &Value, after: &Value, at: &str) -> Result<(), String> {
             None if value.is_null() => Ok(()),
             None => Err(format!("a safe repair took {at}/{key} away")),
         }),
-        (Value::Array(old), Value::Array(new)) if new.len() >= old.len() => {
-            old.iter().zip(new).enumerate().try_for_each(|(index, (value, now))| keeps(value, now, &format!("{at}/{index}")))
-        }
+        (Value::Array(old), Value::Array(new)) if new.len() >= old.len() => old
+            .iter()
+            .zip(new)
+            .enumerate()
+            .try_for_each(|(index, (value, now))| keeps(value, now, &format!("{at}/{index}"))),
         _ if before == after => Ok(()),
         _ => Err(format!("a safe repair changed {at}")),
     }
@@ -67,12 +71,17 @@ fn keeps(before: &Value, after: &Value, at: &str) -> Result<(), String> {
 /// *Defaults*: the API server's defaults change no finding.
 pub fn defaults(object: &Value, context: &Context<'_>) -> Result<(), String> {
     let places = |object: &Value| {
-        let mut places: Vec<_> = check(object, context).iter().map(|finding| (finding.rule.name, finding.at.to_string())).collect();
+        let mut places: Vec<_> =
+            check(object, context).iter().map(|finding| (finding.rule.name, finding.at.to_string())).collect();
         places.sort();
         places
     };
     let (before, after) = (places(object), places(&crate::defaulting::defaulted(object)));
-    if before == after { Ok(()) } else { Err(format!("findings {before:?} became {after:?} by the API server's defaults")) }
+    if before == after {
+        Ok(())
+    } else {
+        Err(format!("findings {before:?} became {after:?} by the API server's defaults"))
+    }
 }
 
 /// *Text*: the repair made on the text gives the repaired object, and repairing the text again changes no byte.
@@ -109,17 +118,19 @@ pub fn text(text: &str, context: &Context<'_>, limit: Safety) -> Result<(), Stri
     Ok(())
 }
 
-/// Whether the lines of the old text are still there, in order. A line may have grown: flow style, or a key that had no
-/// value.
+/// Whether what was written is still there, in order: every sign of the old text but white space and the words for nothing,
+/// which a value may take the place of.
 fn kept_lines(before: &str, after: &str) -> Result<(), String> {
-    let mut new = after.lines();
+    let mut new = after.chars().filter(|sign| !sign.is_whitespace());
     for line in before.lines() {
-        let start = line.trim_end().trim_end_matches(['}', ']', '{', '[', '~', ' ']).trim_end_matches("null");
-        if start.trim().is_empty() {
-            continue;
-        }
-        if !new.any(|candidate| candidate.starts_with(start)) {
-            return Err(format!("the line `{line}` is gone"));
+        let nothing = [": null", ": ~", "{}", "[]", "- null"];
+        let bare = nothing.iter().fold(line.to_owned(), |line, word| {
+            line.replace(word, word.trim_end_matches("null").trim_matches(['~', '{', '}', '[', ']']))
+        });
+        for sign in bare.chars().filter(|sign| !sign.is_whitespace()) {
+            if !new.any(|candidate| candidate == sign) {
+                return Err(format!("not all of the line `{line}` is there"));
+            }
         }
     }
     Ok(())
@@ -132,30 +143,46 @@ pub fn source(object: &Value, context: &Context<'_>) -> Result<(), String> {
     let unknown = Inventory::unknown();
     let admission = Context { inventory: &unknown, ..*context };
     for pod in buttress_review::pods_of(&repaired.object, Catalog::builtin()) {
-        let fixed = check(&pod, &admission);
-        let patched = fixed.iter().find(|finding| {
-            finding.rule.needs == Needs::Pod && finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe && !fix.edits.is_empty())
-        });
+        let admitted = repair(&pod, &admission, Safety::Safe);
+        let patched = admitted.applied.iter().find(|finding| finding.rule.needs == Needs::Pod);
         if let Some(finding) = patched {
-            return Err(format!("the pod of a repaired {} is still patched by {}", Object::new(object, Catalog::builtin()).identity().kind, finding.rule.name));
+            return Err(format!(
+                "the pod of a repaired {} is still patched by {}",
+                Object::new(object, Catalog::builtin()).identity().kind,
+                finding.rule.name
+            ));
         }
     }
     Ok(())
 }
 
 /// *Patch*: what the webhook sends gives the repaired pod and one annotation more, and nothing else.
-pub fn patch(pod: &Value, context: &Context<'_>) -> Result<(), String> {
+pub fn patch(pod: &Value, settings: &Settings, context: &Context<'_>) -> Result<(), String> {
+    let mapping = |pointer: &str| pod.pointer(pointer).is_none_or(|value| value.is_null() || value.is_object());
+    if !mapping("/metadata") || !mapping("/metadata/annotations") {
+        // There is no place to write down what was injected; the API server lets no such pod come this far.
+        return Ok(());
+    }
     let repaired = repair(pod, context, Safety::Safe);
-    let Some(operations) = buttress_review::patch(pod, &repaired) else {
+    let admitted = buttress_review::admit_pod(pod, settings, TODAY);
+    if let Some(doubt) = admitted.doubt {
+        return Err(format!("the webhook doubted its own patch: {doubt:?}"));
+    }
+    let operations: json_patch::Patch =
+        serde_json::from_value(admitted.patch).map_err(|error| format!("the patch is none: {error}"))?;
+    if operations.is_empty() {
         return if repaired.edits.is_empty() { Ok(()) } else { Err("there is a repair and no patch".to_owned()) };
-    };
+    }
     let mut patched = pod.clone();
     json_patch::patch(&mut patched, &operations).map_err(|error| format!("the patch does not apply: {error}"))?;
-    let annotation = patched.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut).and_then(|annotations| annotations.remove("buttress.dev/injected"));
-    if annotation.is_none() {
+    if patched != admitted.pod {
+        return Err("the patch does not give the admitted pod".to_owned());
+    }
+    let annotations = patched.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut);
+    if annotations.and_then(|annotations| annotations.remove("buttress.dev/injected")).is_none() {
         return Err("the patch does not say what was injected".to_owned());
     }
-    let mut expected = repaired.object.clone();
+    let mut expected = repaired.object;
     drop_empty_annotations(&mut patched);
     drop_empty_annotations(&mut expected);
     if patched == expected { Ok(()) } else { Err("the patched pod is not the repaired pod".to_owned()) }
@@ -163,9 +190,15 @@ pub fn patch(pod: &Value, context: &Context<'_>) -> Result<(), String> {
 
 /// An annotation cannot be without the mappings around it, which the pod may not have had.
 fn drop_empty_annotations(pod: &mut Value) {
-    if let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) {
-        if metadata.get("annotations").is_some_and(|annotations| annotations.is_null() || annotations.as_object().is_some_and(serde_json::Map::is_empty)) {
-            metadata.remove("annotations");
-        }
+    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+    if let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut)
+        && metadata.get("annotations").is_some_and(empty)
+    {
+        metadata.remove("annotations");
+    }
+    if let Some(pod) = pod.as_object_mut()
+        && pod.get("metadata").is_some_and(empty)
+    {
+        pod.remove("metadata");
     }
 }

@@ -51,8 +51,13 @@ pub fn object(random: &mut Random) -> Value {
 pub fn pod(random: &mut Random) -> Value {
     let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata(random), "spec": pod_spec(random)});
     match random.below(4) {
-        0 => pod["metadata"]["ownerReferences"] = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "controller": true}]),
-        1 => pod["metadata"]["ownerReferences"] = json!([{"apiVersion": random.pick(&["batch/v1", "apps/v1"]), "kind": random.pick(&["Job", "StatefulSet", "DaemonSet"]), "name": "r", "controller": true}]),
+        0 => {
+            pod["metadata"]["ownerReferences"] =
+                json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "controller": true}])
+        }
+        1 => {
+            pod["metadata"]["ownerReferences"] = json!([{"apiVersion": random.pick(&["batch/v1", "apps/v1"]), "kind": random.pick(&["Job", "StatefulSet", "DaemonSet"]), "name": "r", "controller": true}])
+        }
         _ => {}
     }
     pod
@@ -72,11 +77,21 @@ fn workload(random: &mut Random) -> Value {
     };
     match random.below(9) {
         0 | 1 => pod(random),
-        2..=4 => json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(random), "spec": spec_with_template(random)}),
-        5 => json!({"apiVersion": "apps/v1", "kind": random.pick(&["StatefulSet", "DaemonSet"]), "metadata": metadata(random), "spec": spec_with_template(random)}),
-        6 => json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(random), "spec": {"template": template}}),
-        7 => json!({"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata(random), "spec": {"headGroupSpec": {"template": template.clone()}, "workerGroupSpecs": [{"template": template}]}}),
-        _ => json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(random), "spec": {random.pick(&["minAvailable", "maxUnavailable"]): random.pick(&[json!(0), json!(1), json!("50%"), json!("100%"), json!("x")]), "selector": {"matchLabels": {"app": "llm"}}}}),
+        2..=4 => {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(random), "spec": spec_with_template(random)})
+        }
+        5 => {
+            json!({"apiVersion": "apps/v1", "kind": random.pick(&["StatefulSet", "DaemonSet"]), "metadata": metadata(random), "spec": spec_with_template(random)})
+        }
+        6 => {
+            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(random), "spec": {"template": template}})
+        }
+        7 => {
+            json!({"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata(random), "spec": {"headGroupSpec": {"template": template.clone()}, "workerGroupSpecs": [{"template": template}]}})
+        }
+        _ => {
+            json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(random), "spec": {random.pick(&["minAvailable", "maxUnavailable"]): random.pick(&[json!(0), json!(1), json!("50%"), json!("100%"), json!("x")]), "selector": {"matchLabels": {"app": "llm"}}}})
+        }
     }
 }
 
@@ -86,7 +101,12 @@ fn metadata(random: &mut Random) -> Value {
         metadata["labels"] = json!({"app": "llm", "odd/key~1": "yes"});
     }
     if random.chance(20) {
-        metadata["annotations"] = random.pick(&[Value::Null, json!({}), json!({"buttress.dev/skip": "gpu-toleration-missing"}), json!({"buttress.dev/allow-floating-image-tag": "demo"})]);
+        metadata["annotations"] = random.pick(&[
+            Value::Null,
+            json!({}),
+            json!({"buttress.dev/skip": "gpu-toleration-missing"}),
+            json!({"buttress.dev/allow-floating-image-tag": "demo"}),
+        ]);
     }
     if random.chance(30) {
         metadata["namespace"] = json!("ml");
@@ -100,14 +120,41 @@ fn pod_spec(random: &mut Random) -> Value {
     spec["containers"] = (0..count).map(|index| container(random, index)).collect();
     for (field, percent, values) in [
         ("restartPolicy", 40, vec![json!("Always"), json!("Never"), json!("OnFailure")]),
-        ("tolerations", 30, vec![Value::Null, json!([]), json!([{"key": "nvidia.com/gpu", "operator": "Exists"}]), json!([{"operator": "Exists"}]), json!([{"key": "spot", "effect": "NoSchedule"}])]),
-        ("volumes", 40, vec![Value::Null, json!([]), json!([{"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}]), json!([{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]), json!([{"name": "dshm", "hostPath": {"path": "/x"}}])]),
+        (
+            "tolerations",
+            30,
+            vec![
+                Value::Null,
+                json!([]),
+                json!([{"key": "nvidia.com/gpu", "operator": "Exists"}]),
+                json!([{"operator": "Exists"}]),
+                json!([{"key": "spot", "effect": "NoSchedule"}]),
+            ],
+        ),
+        (
+            "volumes",
+            40,
+            vec![
+                Value::Null,
+                json!([]),
+                json!([{"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}]),
+                json!([{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]),
+                json!([{"name": "dshm", "hostPath": {"path": "/x"}}]),
+            ],
+        ),
         ("affinity", 25, vec![Value::Null, json!({}), json!({"nodeAffinity": {}})]),
         ("hostIPC", 10, vec![json!(true), json!(false)]),
         ("hostNetwork", 10, vec![json!(true)]),
         ("topologySpreadConstraints", 10, vec![json!([])]),
         ("resources", 10, vec![json!({"limits": {"memory": "8Gi"}})]),
-        ("initContainers", 20, vec![json!([{"name": "fetch", "image": "busybox:1.36", "command": ["true"]}]), json!([{"name": "proxy", "image": "envoy:1", "restartPolicy": "Always"}])]),
+        (
+            "initContainers",
+            20,
+            vec![
+                json!([{"name": "fetch", "image": "busybox:1.36", "command": ["true"]}]),
+                json!([{"name": "proxy", "image": "envoy:1", "restartPolicy": "Always"}]),
+            ],
+        ),
     ] {
         if random.chance(percent) {
             spec[field] = random.pick(&values);
@@ -119,9 +166,17 @@ fn pod_spec(random: &mut Random) -> Value {
 fn container(random: &mut Random, index: usize) -> Value {
     let (image, command, args): (&str, &[&str], &[&str]) = random.pick(&[
         ("vllm/vllm-openai:v0.11.0", &[], &["--model", "Qwen/Qwen3-8B"]),
-        ("vllm/vllm-openai:latest", &[], &["--model=meta-llama/Llama-3.1-70B-Instruct", "--port=9000", "--tensor-parallel-size", "4"]),
+        (
+            "vllm/vllm-openai:latest",
+            &[],
+            &["--model=meta-llama/Llama-3.1-70B-Instruct", "--port=9000", "--tensor-parallel-size", "4"],
+        ),
         ("vllm/vllm-openai:v0.11.0", &["sh", "-c"], &["vllm serve mistralai/Mixtral-8x7B-v0.1 --port 8080"]),
-        ("lmsysorg/sglang:v0.5.3", &["python3", "-m", "sglang.launch_server"], &["--model-path", "x", "--host", "0.0.0.0", "--tp", "2"]),
+        (
+            "lmsysorg/sglang:v0.5.3",
+            &["python3", "-m", "sglang.launch_server"],
+            &["--model-path", "x", "--host", "0.0.0.0", "--tp", "2"],
+        ),
         ("lmsysorg/sglang:v0.5.3", &["python3", "-m", "sglang.launch_server"], &["--model-path", "x"]),
         ("nvcr.io/nvidia/tritonserver:25.08-py3", &["tritonserver"], &["--model-repository=/models"]),
         ("ghcr.io/huggingface/text-generation-inference:3.3.5", &[], &["--model-id", "x"]),
@@ -140,24 +195,45 @@ fn container(random: &mut Random, index: usize) -> Value {
     }
     let probe = json!({"httpGet": {"path": "/health", "port": 8000}, "initialDelaySeconds": 10, "periodSeconds": 5});
     for (field, percent, values) in [
-        ("resources", 70, vec![
-            Value::Null,
-            json!({}),
-            json!({"limits": {"nvidia.com/gpu": 1}}),
-            json!({"limits": {"nvidia.com/gpu": "4", "memory": "64Gi"}, "requests": {"memory": "32Gi", "cpu": 8}}),
-            json!({"requests": {"nvidia.com/gpu": 2}}),
-            json!({"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}}),
-            json!({"limits": {"nvidia.com/gpu": "0.5"}}),
-            json!({"limits": {"nvidia.com/gpu": 0}}),
-            json!({"limits": {"nvidia.com/mig-1g.10gb": 1}}),
-            json!({"requests": {"cpu": "500m"}, "limits": null}),
-        ]),
+        (
+            "resources",
+            70,
+            vec![
+                Value::Null,
+                json!({}),
+                json!({"limits": {"nvidia.com/gpu": 1}}),
+                json!({"limits": {"nvidia.com/gpu": "4", "memory": "64Gi"}, "requests": {"memory": "32Gi", "cpu": 8}}),
+                json!({"requests": {"nvidia.com/gpu": 2}}),
+                json!({"requests": {"nvidia.com/gpu": 1}, "limits": {"nvidia.com/gpu": 2}}),
+                json!({"limits": {"nvidia.com/gpu": "0.5"}}),
+                json!({"limits": {"nvidia.com/gpu": 0}}),
+                json!({"limits": {"nvidia.com/mig-1g.10gb": 1}}),
+                json!({"requests": {"cpu": "500m"}, "limits": null}),
+            ],
+        ),
         ("livenessProbe", 25, vec![Value::Null, probe.clone()]),
         ("readinessProbe", 25, vec![Value::Null, probe.clone()]),
         ("startupProbe", 15, vec![Value::Null, probe]),
         ("ports", 50, vec![json!([{"containerPort": 8000, "name": "http"}]), json!([])]),
-        ("env", 30, vec![Value::Null, json!([{"name": "HF_TOKEN", "value": "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345"}]), json!([{"name": "PORT", "value": "3000"}])]),
-        ("volumeMounts", 30, vec![Value::Null, json!([]), json!([{"name": "dshm", "mountPath": "/dev/shm"}]), json!([{"name": "models", "mountPath": "/models"}])]),
+        (
+            "env",
+            30,
+            vec![
+                Value::Null,
+                json!([{"name": "HF_TOKEN", "value": "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345"}]),
+                json!([{"name": "PORT", "value": "3000"}]),
+            ],
+        ),
+        (
+            "volumeMounts",
+            30,
+            vec![
+                Value::Null,
+                json!([]),
+                json!([{"name": "dshm", "mountPath": "/dev/shm"}]),
+                json!([{"name": "models", "mountPath": "/models"}]),
+            ],
+        ),
         ("securityContext", 15, vec![json!({"privileged": true}), json!({})]),
     ] {
         if random.chance(percent) {
@@ -170,7 +246,17 @@ fn container(random: &mut Random, index: usize) -> Value {
 /// Puts values of the wrong type into random places.
 fn spoil(value: &mut Value, random: &mut Random) {
     if random.chance(6) {
-        *value = random.pick(&[json!(5), json!("text"), json!([]), json!({}), json!(true), Value::Null, json!(-1), json!(1.5), json!([[]])]);
+        *value = random.pick(&[
+            json!(5),
+            json!("text"),
+            json!([]),
+            json!({}),
+            json!(true),
+            Value::Null,
+            json!(-1),
+            json!(1.5),
+            json!([[]]),
+        ]);
         return;
     }
     match value {
@@ -182,7 +268,19 @@ fn spoil(value: &mut Value, random: &mut Random) {
 
 /// Any JSON value at all, for readers of whole objects.
 pub fn anything(random: &mut Random, depth: usize) -> Value {
-    const KEYS: &[&str] = &["apiVersion", "kind", "metadata", "spec", "template", "containers", "resources", "limits", "name", "labels", "env"];
+    const KEYS: &[&str] = &[
+        "apiVersion",
+        "kind",
+        "metadata",
+        "spec",
+        "template",
+        "containers",
+        "resources",
+        "limits",
+        "name",
+        "labels",
+        "env",
+    ];
     match random.below(if depth == 0 { 6 } else { 9 }) {
         0 => Value::Null,
         1 => json!(random.chance(50)),

@@ -18,11 +18,14 @@ use buttress_yaml::File;
 
 fn cases() -> Vec<PathBuf> {
     let all = manifests::files(&manifests::repository().join("tests/fixtures"), &["yaml"]);
-    all.into_iter().filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().matches('.').count() > 1)).collect()
+    all.into_iter()
+        .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().matches('.').count() > 1))
+        .collect()
 }
 
 fn policy_of(case: &Path) -> Effective {
-    let folder = case.parent().and_then(Path::file_name).expect("a fixture lies in a folder").to_string_lossy().into_owned();
+    let folder =
+        case.parent().and_then(Path::file_name).expect("a fixture lies in a folder").to_string_lossy().into_owned();
     let policies = match fs::read_to_string(case.with_extension("policy.yaml")) {
         Ok(text) => {
             let file = File::parse(text);
@@ -78,7 +81,8 @@ fn repaired(text: &str, context: &Context<'_>, limit: Safety) -> String {
         text = buttress_yaml::edit(&file, index, &result.edits).unwrap_or_else(|refusal| panic!("{refusal}"));
     }
     for companion in companions {
-        text = buttress_yaml::append_document(&File::parse(text), &companion).unwrap_or_else(|refusal| panic!("{refusal}"));
+        text = buttress_yaml::append_document(&File::parse(text), &companion)
+            .unwrap_or_else(|refusal| panic!("{refusal}"));
     }
     text
 }
@@ -101,7 +105,12 @@ fn findings_are_where_the_fixture_says() {
         let empty = Inventory::whole();
         let inventory = inventory(&text, &laws::context(&policy, &empty));
         let context = laws::context(&policy, &inventory);
-        assert_eq!(found(&File::parse(text.as_str()), &context), expected(&text), "{}: found on the left, expected on the right", case.display());
+        assert_eq!(
+            found(&File::parse(text.as_str()), &context),
+            expected(&text),
+            "{}: found on the left, expected on the right",
+            case.display()
+        );
     }
 }
 
@@ -140,7 +149,11 @@ fn compare(path: &Path, expected: Option<&str>) {
 fn every_rule_has_cases_that_it_finds_and_one_that_it_lets_be() {
     for rule in RULES {
         let folder = manifests::repository().join("tests/fixtures").join(rule.name);
-        let texts: Vec<_> = cases().into_iter().filter(|case| case.starts_with(&folder)).map(|case| fs::read_to_string(case).unwrap_or_default()).collect();
+        let texts: Vec<_> = cases()
+            .into_iter()
+            .filter(|case| case.starts_with(&folder))
+            .map(|case| fs::read_to_string(case).unwrap_or_default())
+            .collect();
         assert!(texts.iter().any(|text| text.contains("#~")), "{}: no fixture expects a finding", rule.name);
         assert!(texts.iter().any(|text| !text.contains("#~")), "{}: no fixture is to be let be", rule.name);
     }

@@ -7,14 +7,15 @@ use buttress_policies::catalog::Catalog;
 use buttress_policies::context::Context;
 use buttress_policies::finding::Safety;
 use buttress_policies::inventory::Inventory;
-use buttress_policies::policy::{Effective, Policy};
+use buttress_policies::policy::{Effective, Enforcement, Policy};
 use buttress_policies::rules::RULES;
+use buttress_review::Settings;
 use buttress_tests::random::{self, Random};
 use buttress_tests::{corpus, laws, manifests};
 use serde_json::{Value, json};
 
 /// The Policies under which every law is tried: none, and one that turns on everything that is off by default.
-static POLICIES: LazyLock<Vec<(&str, Effective)>> = LazyLock::new(|| {
+static POLICIES: LazyLock<Vec<(&str, Effective, Settings)>> = LazyLock::new(|| {
     let everything = json!({
         "apiVersion": "buttress.dev/v1alpha1", "kind": "Policy", "metadata": {"name": "everything"},
         "spec": {
@@ -28,15 +29,20 @@ static POLICIES: LazyLock<Vec<(&str, Effective)>> = LazyLock::new(|| {
         },
     });
     let everything = Policy::from_value(&everything, RULES).expect("the Policy of the test is valid");
+    let settings = |policies: Vec<Policy>| Settings::new(policies).with_enforcement(Enforcement::Warn);
     vec![
-        ("recommended", Effective::recommended()),
-        ("everything", Effective::for_namespace(&[everything], Some("ml"), RULES)),
+        ("recommended", Effective::recommended(), settings(Vec::new())),
+        (
+            "everything",
+            Effective::for_namespace(std::slice::from_ref(&everything), Some("ml"), RULES),
+            settings(vec![everything]),
+        ),
     ]
 });
 
 /// Every law on one object.
 fn hold(object: &Value, name: &str) {
-    for (policy_name, policy) in POLICIES.iter() {
+    for (policy_name, policy, settings) in POLICIES.iter() {
         for inventory in [Inventory::unknown(), Inventory::whole()] {
             let context = laws::context(policy, &inventory);
             for limit in [Safety::Safe, Safety::Unsafe] {
@@ -44,15 +50,15 @@ fn hold(object: &Value, name: &str) {
             }
             obey(laws::defaults(object, &context), "defaults", name, policy_name, object);
         }
-        hold_at_admission(object, name, policy, policy_name);
+        hold_at_admission(object, name, policy, settings, policy_name);
     }
 }
 
-fn hold_at_admission(object: &Value, name: &str, policy: &Effective, policy_name: &str) {
+fn hold_at_admission(object: &Value, name: &str, policy: &Effective, settings: &Settings, policy_name: &str) {
     let inventory = Inventory::unknown();
     let context = laws::context(policy, &inventory);
     if object.get("kind") == Some(&json!("Pod")) && object.get("apiVersion") == Some(&json!("v1")) {
-        obey(laws::patch(object, &context), "patch", name, policy_name, object);
+        obey(laws::patch(object, settings, &context), "patch", name, policy_name, object);
     }
     let group = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     // The pods of custom resources are completed by operators of which nothing is known here.
@@ -69,7 +75,7 @@ fn obey(law: Result<(), String>, what: &str, name: &str, policy: &str, object: &
 
 /// The law of text on one text.
 fn hold_in_text(text: &str, name: &str) {
-    for (policy_name, policy) in POLICIES.iter() {
+    for (policy_name, policy, _) in POLICIES.iter() {
         let inventory = Inventory::whole();
         let context = laws::context(policy, &inventory);
         for limit in [Safety::Safe, Safety::Unsafe] {

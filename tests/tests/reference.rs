@@ -63,7 +63,8 @@ fn a_bad_example_is_found_and_repaired_into_the_good_one() {
         assert_ne!(rule.fixable, Fixable::No, "{}: it repairs and says that it cannot", rule.name);
         let mut text = buttress_yaml::edit(&file, 0, &repaired.edits).expect("the repair fits the text");
         for companion in &repaired.companions {
-            text = buttress_yaml::append_document(&buttress_yaml::File::parse(text), companion).expect("the companion fits");
+            text = buttress_yaml::append_document(&buttress_yaml::File::parse(text), companion)
+                .expect("the companion fits");
         }
         assert_eq!(text, rule.good, "{}: the repair of the bad example is not the good example", rule.name);
         // A companion is in sight from the next run on.

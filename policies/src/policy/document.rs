@@ -174,10 +174,10 @@ pub struct PodSecurity {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PodSecurityLevel {
-    /// Anything goes.
+    /// Anything goes, as in a namespace without a label. It is what holds until a Policy names a level.
+    #[default]
     Privileged,
     /// No known way to more privileges.
-    #[default]
     Baseline,
     /// Hardened as far as current practice goes.
     Restricted,
@@ -483,7 +483,8 @@ mod tests {
         let read = |text: &str| text.parse::<PodSecurity>();
         let (level, version) = (PodSecurityLevel::Restricted, PodSecurityVersion::Minor(30));
         assert_eq!(read("restricted:v1.30"), Ok(PodSecurity { level, version }));
-        assert_eq!(read("baseline"), Ok(PodSecurity::default()));
+        let baseline = PodSecurity { level: PodSecurityLevel::Baseline, ..PodSecurity::default() };
+        assert_eq!(read("baseline"), Ok(baseline));
         assert!(read("baselin").is_err() && read("baseline:1.30").is_err() && read("baseline:v2.1").is_err());
         assert!(version.has(30) && !version.has(31) && PodSecurityVersion::Latest.has(999));
     }

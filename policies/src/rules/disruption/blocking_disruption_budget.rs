@@ -66,7 +66,9 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     };
     let at = spec.get(field).path().clone();
     if allowance.blocks_always() {
-        return vec![RULE.finding(at, format!("`{allowance}` never allows an eviction: every drain of a node waits for ever"))];
+        return vec![
+            RULE.finding(at, format!("`{allowance}` never allows an eviction: every drain of a node waits for ever")),
+        ];
     }
     let Some(selector) = Selector::from_value(spec.get("selector").value()) else { return Vec::new() };
     let namespace = object.identity().namespace;
@@ -75,7 +77,10 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     };
     if let Some(job) = workloads.iter().find(|workload| workload.kind.1 == "Job" && workload.kind.0 == "batch") {
         if allowance.needs_scale() {
-            let message = format!("`{allowance}` selects the Job `{}`, which has no scale: Kubernetes then allows no eviction", job.name);
+            let message = format!(
+                "`{allowance}` selects the Job `{}`, which has no scale: Kubernetes then allows no eviction",
+                job.name
+            );
             return vec![RULE.finding(at, message)];
         }
         return Vec::new();
@@ -83,7 +88,9 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     match floor(&workloads, context.inventory) {
         Some(floor) if floor > 0 && allowance.blocks(floor) => {
             let pods = if floor == 1 { "the one pod" } else { "all of the pods" };
-            let message = format!("`{allowance}` wants {pods} that may be all there is ({floor}): every drain of a node waits for ever");
+            let message = format!(
+                "`{allowance}` wants {pods} that may be all there is ({floor}): every drain of a node waits for ever"
+            );
             vec![RULE.finding(at, message)]
         }
         _ => Vec::new(),

@@ -58,6 +58,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         .into_iter()
         .map(|field| (field, pod.spec().get(field)))
         .filter(|(_, node)| node.value() == &Value::Bool(true))
-        .map(|(field, node)| RULE.finding(node.path().clone(), format!("`{field}` gives the pod the node's own namespace")))
+        .map(|(field, node)| {
+            RULE.finding(node.path().clone(), format!("`{field}` gives the pod the node's own namespace"))
+        })
         .collect()
 }

@@ -56,7 +56,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if is_node_agent(pod, context) {
         return Vec::new();
     }
-    let privileged = pod.containers().iter().map(|container| (container, container.get("securityContext").get("privileged")));
+    let privileged =
+        pod.containers().iter().map(|container| (container, container.get("securityContext").get("privileged")));
     privileged
         .filter(|(_, node)| node.value() == &Value::Bool(true))
         .map(|(container, node)| {

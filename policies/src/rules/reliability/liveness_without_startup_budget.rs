@@ -79,7 +79,8 @@ fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
     if liveness.is_absent() || !server.lacks("startupProbe") || server.lives_before_it_loads(liveness.value()) {
         return None;
     }
-    let field = |name: &str, default: i64| integer(liveness.value().get(name)).filter(|value| *value >= 0).unwrap_or(default);
+    let field =
+        |name: &str, default: i64| integer(liveness.value().get(name)).filter(|value| *value >= 0).unwrap_or(default);
     // Kubernetes' defaults; a period of 0 counts as unset.
     let period = match field("periodSeconds", 10) {
         0 => 10,
@@ -90,7 +91,8 @@ fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
     if u64::try_from(patience).unwrap_or(0) >= server.expected {
         return None;
     }
-    let message = format!("{} is restarted {patience} s after its start unless it has loaded its model by then", server.name());
+    let message =
+        format!("{} is restarted {patience} s after its start unless it has loaded its model by then", server.name());
     let finding = RULE.finding(liveness.path().clone(), message);
     let Some(probe) = startup_like(liveness.value(), server) else { return Some(finding) };
     let title = format!("add a startup probe that gives it {} minutes to load", server.budget / 60);
@@ -103,7 +105,10 @@ fn startup_like(liveness: &Value, server: &Server<'_, '_>) -> Option<Value> {
     if !server.may_repair() {
         return None;
     }
-    let handlers: Vec<_> = HANDLERS.iter().filter_map(|name| Some((name, liveness.get(name).filter(|handler| handler.is_object())?))).collect();
+    let handlers: Vec<_> = HANDLERS
+        .iter()
+        .filter_map(|name| Some((name, liveness.get(name).filter(|handler| handler.is_object())?)))
+        .collect();
     // Kubernetes wants exactly one; with another number it is not ours to say which is meant.
     let [(name, handler)] = handlers.as_slice() else { return None };
     let timeout = integer(liveness.get("timeoutSeconds")).unwrap_or(1).max(5);

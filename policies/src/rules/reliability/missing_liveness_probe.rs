@@ -66,7 +66,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         .into_iter()
         .filter(|server| server.lacks("livenessProbe"))
         .map(|server| {
-            let message = format!("{} has no liveness probe: nothing restarts it when it hangs{}", server.name(), server.why_not());
+            let message = format!(
+                "{} has no liveness probe: nothing restarts it when it hangs{}",
+                server.name(),
+                server.why_not()
+            );
             let finding = RULE.finding(server.container.path().clone(), message);
             let Some(liveness) = server.liveness() else { return finding };
             let mut edits = Vec::new();

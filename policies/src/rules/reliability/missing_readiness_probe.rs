@@ -59,7 +59,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         .into_iter()
         .filter(|server| server.lacks("readinessProbe"))
         .map(|server| {
-            let message = format!("{} has no readiness probe: it gets requests while it loads{}", server.name(), server.why_not());
+            let message = format!(
+                "{} has no readiness probe: it gets requests while it loads{}",
+                server.name(),
+                server.why_not()
+            );
             let finding = RULE.finding(server.container.path().clone(), message);
             let Some(probe) = server.readiness() else { return finding };
             finding.with_fix(Fix::safe("add a readiness probe", vec![server.probe("readinessProbe").set(probe)]))

@@ -58,7 +58,9 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     // A liveness probe without a startup probe is the business of `liveness-without-startup-budget`.
-    let missing = servers(pod, context).into_iter().filter(|server| server.lacks("startupProbe") && server.lacks("livenessProbe"));
+    let missing = servers(pod, context)
+        .into_iter()
+        .filter(|server| server.lacks("startupProbe") && server.lacks("livenessProbe"));
     missing
         .map(|server| {
             let message = format!("{} has no startup probe{}", server.name(), server.why_not());

@@ -97,7 +97,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let controller = pod.controller();
     let replicated = matches!(controller, Controller::ReplicaSet | Controller::StatefulSet)
         || pod.definition().is_some_and(|kind| kind.scalable && !kind.per_node);
-    let placed_by_others = pod.is_gang() || pod.is_queued() || pod.is_completed(Completion::Affinity) || pod.refuses("/affinity");
+    let placed_by_others =
+        pod.is_gang() || pod.is_queued() || pod.is_completed(Completion::Affinity) || pod.refuses("/affinity");
     if !pod.has_spec() || !replicated || placed_by_others || !has_several(pod, controller, context) {
         return Vec::new();
     }

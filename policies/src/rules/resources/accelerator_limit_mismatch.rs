@@ -77,14 +77,17 @@ fn check_container(container: &Container<'_>, context: &Context<'_>) -> Vec<Find
     let mut findings = Vec::new();
     for (resource, request) in requests.entries().filter(|(name, _)| is_ours(name, context)) {
         let limit = limits.get(resource);
-        let (Some(requested), limited) = (Quantity::from_value(request.value()), Quantity::from_value(limit.value())) else {
+        let (Some(requested), limited) = (Quantity::from_value(request.value()), Quantity::from_value(limit.value()))
+        else {
             continue;
         };
         if limit.is_absent() {
-            let message = format!("`{}` requests {resource} without a limit: Kubernetes refuses the pod", container.name());
+            let message =
+                format!("`{}` requests {resource} without a limit: Kubernetes refuses the pod", container.name());
             let mut finding = RULE.finding(request.path().clone(), message);
             if requested > Quantity::ZERO && requested.is_whole() {
-                let fix = Fix::safe(format!("limit {resource} to the request"), vec![limit.set(request.value().clone())]);
+                let fix =
+                    Fix::safe(format!("limit {resource} to the request"), vec![limit.set(request.value().clone())]);
                 finding = finding.with_fix(fix);
             }
             findings.push(finding);

@@ -91,7 +91,12 @@ fn derived(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> O
     let request = container.request("memory").filter(|request| *request > Quantity::ZERO)?;
     // A request of just the Policy's size may be one that we put in: no guess is built on a guess.
     let ours = sizes::configured(container, pod, context, "memory") == Some(request);
-    if ours || pod.is_queued() || pod.owner().group == "ray.io" || pod.refuses("/containers/*/resources") {
+    if ours
+        || pod.is_queued()
+        || pod.is_decided_elsewhere()
+        || pod.owner().group == "ray.io"
+        || pod.refuses("/containers/*/resources")
+    {
         return None;
     }
     let volumes = memory_volumes(container, pod)?;
@@ -100,7 +105,8 @@ fn derived(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> O
 
 /// What the memory volumes that the container mounts may hold; `None` when one of them has no bound.
 fn memory_volumes(container: &Container<'_>, pod: &Pod<'_>) -> Option<Quantity> {
-    let mounted = |name: &str| list(container.value(), "volumeMounts").iter().any(|mount| text(mount, "name") == Some(name));
+    let mounted =
+        |name: &str| list(container.value(), "volumeMounts").iter().any(|mount| text(mount, "name") == Some(name));
     let mut sum = Quantity::ZERO;
     for volume in pod.volumes() {
         let directory = volume.get("emptyDir");

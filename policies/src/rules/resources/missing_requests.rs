@@ -69,7 +69,11 @@ spec:
 };
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
-    let whole_pod = pod.spec().value().get("resources").is_some_and(|resources| resources.get("requests").is_some() || resources.get("limits").is_some());
+    let whole_pod = pod
+        .spec()
+        .value()
+        .get("resources")
+        .is_some_and(|resources| resources.get("requests").is_some() || resources.get("limits").is_some());
     if !pod.has_spec() || whole_pod || pod.is_completed(Completion::Resources) {
         return Vec::new();
     }
@@ -93,7 +97,9 @@ fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'
     let finding = RULE.finding(requests.path().clone(), message);
     let sizes: Option<Vec<_>> = missing
         .iter()
-        .map(|resource| sizes::request(container, pod, context, resource).map(|(size, safety)| (*resource, size, safety)))
+        .map(|resource| {
+            sizes::request(container, pod, context, resource).map(|(size, safety)| (*resource, size, safety))
+        })
         .collect();
     let fitting = sizes.filter(|_| missing.iter().all(|resource| is_ours(pod, context, resource)));
     let Some(sizes) = fitting else { return Some(finding) };
@@ -106,7 +112,11 @@ fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'
 
 /// Whether the request is nobody else's to decide.
 fn is_ours(pod: &Pod<'_>, context: &Context<'_>, resource: &str) -> bool {
-    if pod.is_queued() || pod.owner().group == "ray.io" || pod.refuses("/containers/*/resources") {
+    if pod.is_queued()
+        || pod.is_decided_elsewhere()
+        || pod.owner().group == "ray.io"
+        || pod.refuses("/containers/*/resources")
+    {
         return false;
     }
     let namespace = pod.owner().namespace.or(context.namespace);
@@ -122,7 +132,9 @@ fn is_ours(pod: &Pod<'_>, context: &Context<'_>, resource: &str) -> bool {
     }
     match context.inventory.autoscalers_of(pod.owner(), namespace) {
         Sight::Absent => true,
-        Sight::Present(scalers) => scalers.iter().all(|scaler| scaler.utilization_of.iter().all(|used| used != resource)),
+        Sight::Present(scalers) => {
+            scalers.iter().all(|scaler| scaler.utilization_of.iter().all(|used| used != resource))
+        }
         Sight::Unknown => context.policy.injection().requests.insist,
     }
 }

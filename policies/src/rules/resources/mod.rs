@@ -3,5 +3,5 @@
 pub mod accelerator_limit_mismatch;
 pub mod missing_memory_limit;
 pub mod missing_requests;
-pub mod small_shared_memory;
 mod sizes;
+pub mod small_shared_memory;

@@ -14,7 +14,12 @@ const BUILT_IN: (&str, &str) = ("1", "4Gi");
 const BUILT_IN_PER_ACCELERATOR: (&str, &str) = ("4", "16Gi");
 
 /// The request of `resource` (`cpu` or `memory`) that `container` would get, and whether it may be put in unasked.
-pub(super) fn request(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>, resource: &str) -> Option<(Quantity, Safety)> {
+pub(super) fn request(
+    container: &Container<'_>,
+    pod: &Pod<'_>,
+    context: &Context<'_>,
+    resource: &str,
+) -> Option<(Quantity, Safety)> {
     let accelerators = accelerators(container, context);
     if let Some(size) = configured(container, pod, context, resource) {
         return Some((size, Safety::Safe));
@@ -25,7 +30,12 @@ pub(super) fn request(container: &Container<'_>, pod: &Pod<'_>, context: &Contex
 }
 
 /// The request that the Policy gives such a container.
-pub(super) fn configured(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>, resource: &str) -> Option<Quantity> {
+pub(super) fn configured(
+    container: &Container<'_>,
+    pod: &Pod<'_>,
+    context: &Context<'_>,
+    resource: &str,
+) -> Option<Quantity> {
     let size = context.policy.injection().sizes.of(pod.profile().role)?;
     let accelerators = accelerators(container, context);
     if resource == "cpu" { size.cpu(accelerators) } else { size.memory(accelerators) }

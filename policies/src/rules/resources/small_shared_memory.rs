@@ -56,13 +56,13 @@ spec:
         limits:
           nvidia.com/gpu: 2
       volumeMounts:
-        - mountPath: /dev/shm
-          name: dshm
+        - name: dshm
+          mountPath: /dev/shm
   volumes:
-    - emptyDir:
+    - name: dshm
+      emptyDir:
         medium: Memory
         sizeLimit: 2Gi
-      name: dshm
 ",
     fixable: Fixable::Either,
     check: Check::Pod(check),
@@ -75,9 +75,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if !pod.has_spec() || host_ipc || pod.is_completed(Completion::SharedMemory) {
         return Vec::new();
     }
-    let needing: Vec<_> = pod.ai_containers().filter_map(|container| Some((container, need(container, pod, context)?))).collect();
+    let needing: Vec<_> =
+        pod.ai_containers().filter_map(|container| Some((container, need(container, pod, context)?))).collect();
     // Containers that share the volume share its size too.
-    let largest = needing.iter().filter(|(container, _)| !container.mounts(SHM)).filter_map(|(_, need)| need.size).max();
+    let largest =
+        needing.iter().filter(|(container, _)| !container.mounts(SHM)).filter_map(|(_, need)| need.size).max();
     needing.iter().filter_map(|(container, need)| check_container(container, need, largest, pod)).collect()
 }
 
@@ -107,13 +109,20 @@ fn need(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> Opti
     Some(Need { devices, size })
 }
 
-fn check_container(container: &Container<'_>, need: &Need, largest: Option<Quantity>, pod: &Pod<'_>) -> Option<Finding> {
+fn check_container(
+    container: &Container<'_>,
+    need: &Need,
+    largest: Option<Quantity>,
+    pod: &Pod<'_>,
+) -> Option<Finding> {
     if container.mounts(SHM) {
         return check_mounted(container, need, pod);
     }
     let message = format!("`{}` works on {} accelerators over a /dev/shm of 64 MiB", container.name(), need.devices);
     let finding = RULE.finding(container.path().clone(), message);
-    let Some(size) = largest.filter(|size| need.size.is_some() && leaves_room(container, *size)) else { return Some(finding) };
+    let Some(size) = largest.filter(|size| need.size.is_some() && leaves_room(container, *size)) else {
+        return Some(finding);
+    };
     let (name, present) = volume_name(pod);
     let volume = json!({"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size.to_string()}});
     let mut edits = vec![container.get("volumeMounts").append(json!({"name": name, "mountPath": SHM}))];
@@ -150,7 +159,8 @@ fn leaves_room(container: &Container<'_>, size: Quantity) -> bool {
     container.limit("memory").is_none_or(|limit| {
         let rest = limit.subtract(size);
         // A request that equals the limit is one of the whole; half of it must be left to the server itself.
-        let working = container.request("memory").filter(|request| *request < limit).unwrap_or_else(|| limit.times(0.5));
+        let working =
+            container.request("memory").filter(|request| *request < limit).unwrap_or_else(|| limit.times(0.5));
         rest >= working
     })
 }

@@ -54,8 +54,8 @@ spec:
         limits:
           nvidia.com/gpu: 1
   tolerations:
-    - effect: NoSchedule
-      key: nvidia.com/gpu
+    - key: nvidia.com/gpu
+      effect: NoSchedule
       operator: Exists
 ",
     fixable: Fixable::Safe,

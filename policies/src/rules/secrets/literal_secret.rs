@@ -70,7 +70,8 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
         let Some(literal) = value.as_str() else { continue };
         if is_credential(literal) || (names_secret(name) || catalog.is_secret_env(name, runtime)) && is_real(literal) {
             // The name alone: the value must not travel on into logs and reports.
-            let message = format!("the environment variable `{name}` of `{}` holds a credential in clear text", container.name());
+            let message =
+                format!("the environment variable `{name}` of `{}` holds a credential in clear text", container.name());
             findings.push(RULE.finding(value.path().clone(), message));
         }
     }
@@ -83,9 +84,12 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
                 Some(value) => (Some(value), word),
                 None => (words.get(index + 1).and_then(|next| next.as_str()), words.get(index + 1).unwrap_or(word)),
             };
-            let given = flag.starts_with('-') && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag)) && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
+            let given = flag.starts_with('-')
+                && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag))
+                && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
             if given {
-                let message = format!("the argument `{flag}` of `{}` holds a credential in clear text", container.name());
+                let message =
+                    format!("the argument `{flag}` of `{}` holds a credential in clear text", container.name());
                 findings.push(RULE.finding(at.path().clone(), message));
             } else if written.split_whitespace().any(is_credential) {
                 let message = format!("an argument of `{}` holds a credential in clear text", container.name());
@@ -100,27 +104,73 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
 /// Whether an environment variable of this name is there to hold a secret.
 fn names_secret(name: &str) -> bool {
     const ENDINGS: &[&str] = &[
-        "PASSWORD", "PASSWD", "SECRET", "TOKEN", "API_KEY", "APIKEY", "SECRET_KEY", "ACCESS_KEY", "PRIVATE_KEY", "SECRET_ACCESS_KEY",
-        "MASTER_KEY", "SALT_KEY", "STORAGE_KEY", "CONNECTION_STRING", "CREDENTIALS_JSON",
+        "PASSWORD",
+        "PASSWD",
+        "SECRET",
+        "TOKEN",
+        "API_KEY",
+        "APIKEY",
+        "SECRET_KEY",
+        "ACCESS_KEY",
+        "PRIVATE_KEY",
+        "SECRET_ACCESS_KEY",
+        "MASTER_KEY",
+        "SALT_KEY",
+        "STORAGE_KEY",
+        "CONNECTION_STRING",
+        "CREDENTIALS_JSON",
     ];
     let upper = name.to_ascii_uppercase();
     // A variable of counts and limits is named after tokens too, but in the plural: MAX_TOKENS.
-    ENDINGS.iter().any(|ending| upper.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-'])))
+    ENDINGS
+        .iter()
+        .any(|ending| upper.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-'])))
 }
 
 fn flag_names_secret(flag: &str) -> bool {
-    const FLAGS: &[&str] =
-        &["api-key", "api-keys", "admin-api-key", "hf-token", "auth-token", "password", "secret-key", "token", "client-secret"];
+    const FLAGS: &[&str] = &[
+        "api-key",
+        "api-keys",
+        "admin-api-key",
+        "hf-token",
+        "auth-token",
+        "password",
+        "secret-key",
+        "token",
+        "client-secret",
+    ];
     let name = flag.trim_start_matches('-').replace('_', "-").to_ascii_lowercase();
-    FLAGS.contains(&name.as_str()) || name.ends_with("-password") || name.ends_with("-api-key") || name.ends_with("-token") && !name.ends_with("eos-token") && !name.ends_with("pad-token")
+    FLAGS.contains(&name.as_str())
+        || name.ends_with("-password")
+        || name.ends_with("-api-key")
+        || name.ends_with("-token") && !name.ends_with("eos-token") && !name.ends_with("pad-token")
 }
 
 /// Whether a value that stands in the place of a secret is one, and not a hint at what to put there, a reference, a
 /// switch or a path.
 fn is_real(value: &str) -> bool {
     const HINTS: &[&str] = &[
-        "your", "replace", "change", "example", "placeholder", "insert", "todo", "dummy", "fake", "xxx", "***", "...", "redacted", "none", "null",
-        "not-needed", "not_needed", "notneeded", "unused", "empty", "sk-no-key",
+        "your",
+        "replace",
+        "change",
+        "example",
+        "placeholder",
+        "insert",
+        "todo",
+        "dummy",
+        "fake",
+        "xxx",
+        "***",
+        "...",
+        "redacted",
+        "none",
+        "null",
+        "not-needed",
+        "not_needed",
+        "notneeded",
+        "unused",
+        "empty",
+        "sk-no-key",
     ];
     let lower = value.trim().to_ascii_lowercase();
     lower.len() >= 4
@@ -166,7 +216,20 @@ mod tests {
 
     #[test]
     fn hints_references_and_switches_are_no_secrets() {
-        for value in ["<your-token>", "$(HF_TOKEN)", "${TOKEN}", "changeme", "YOUR_API_KEY", "true", "{{ .Values.token }}", "/run/secrets/token", "EMPTY", "4096", "xxxxxxxx", ""] {
+        for value in [
+            "<your-token>",
+            "$(HF_TOKEN)",
+            "${TOKEN}",
+            "changeme",
+            "YOUR_API_KEY",
+            "true",
+            "{{ .Values.token }}",
+            "/run/secrets/token",
+            "EMPTY",
+            "4096",
+            "xxxxxxxx",
+            "",
+        ] {
             assert!(!is_real(value), "{value}");
         }
         for value in ["s3cr3t-pa55", "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345", "minio123"] {
@@ -176,10 +239,13 @@ mod tests {
 
     #[test]
     fn names_tell_secrets_from_paths_and_counts() {
-        for name in ["HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "WEBUI_SECRET_KEY", "password"] {
+        for name in
+            ["HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "WEBUI_SECRET_KEY", "password"]
+        {
             assert!(names_secret(name), "{name}");
         }
-        for name in ["HF_TOKEN_PATH", "MAX_TOKENS", "PASSWORD_FILE", "TOKENIZERS_PARALLELISM", "MONKEY", "SECRET_NAME"] {
+        for name in ["HF_TOKEN_PATH", "MAX_TOKENS", "PASSWORD_FILE", "TOKENIZERS_PARALLELISM", "MONKEY", "SECRET_NAME"]
+        {
             assert!(!names_secret(name), "{name}");
         }
     }
