@@ -284,4 +284,9 @@ impl LintArgs {
     pub(crate) fn repairs(&self) -> bool {
         self.fix || self.unsafe_fixes || self.diff
     }
+
+    /// Whether one of the reports is the pretty one.
+    pub(crate) fn shows_pretty(&self) -> bool {
+        self.format.is_empty() || self.format.iter().any(|format| format.form == Form::Pretty)
+    }
 }

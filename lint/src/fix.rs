@@ -235,8 +235,7 @@ impl Fixer<'_> {
             let object = objects(value).into_iter().find(|item| item.base == base).map(|item| item.value);
             reporter.add(document, number, &base, object.as_deref().unwrap_or(&Value::Null), &finding, refused);
         }
-        verdict.found = reporter.found;
-        verdict.sort();
+        verdict.found = reporter.finish();
         let changed = new.text() != self.file.text();
         Repair { verdict, text: changed.then(|| new.text().to_owned()), fixed, withheld: None }
     }

@@ -1,5 +1,6 @@
 //! Judging one file: its objects, each under the Policy of its namespace, and the places of what is found.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use buttress_policies::check;
@@ -9,7 +10,7 @@ use buttress_policies::inventory::Inventory;
 use buttress_policies::object::Identity;
 use buttress_policies::path::Path;
 use buttress_policies::policy::Effective;
-use buttress_policies::rule::{Rule, Severity};
+use buttress_policies::rule::{Category, Rule, Severity};
 use buttress_yaml::{Document, File, Position};
 use jiff::civil::Date;
 use serde_json::Value;
@@ -121,17 +122,6 @@ impl Verdict {
     pub(crate) fn counts(&self) -> bool {
         self.documents > 0 || !self.problems.is_empty() || !self.skipped.is_empty()
     }
-
-    /// Adds findings in the order of reports.
-    pub(crate) fn sort(&mut self) {
-        self.found.sort_by(|one, other| {
-            let key = |found: &Found| (found.document, found.start, found.rule.name);
-            key(one)
-                .cmp(&key(other))
-                .then_with(|| one.path.cmp(&other.path))
-                .then_with(|| one.message.cmp(&other.message))
-        });
-    }
 }
 
 /// Tells of the documents of a file that cannot be read, and counts those that can.
@@ -173,8 +163,7 @@ pub(crate) fn judge(input: &Input, file: &File, inventory: &Inventory, bench: &B
             }
         }
     }
-    verdict.found = report.found;
-    verdict.sort();
+    verdict.found = report.finish();
     verdict
 }
 
@@ -184,13 +173,16 @@ pub(crate) struct Reporter<'a> {
     file: &'a File,
     namespace: Option<&'a str>,
     snippets: usize,
-    pub(crate) found: Vec<Found>,
+    found: Vec<(Range<usize>, Found)>,
+    /// The values that are secret: a report may be read by more people than the file.
+    secrets: Vec<Range<usize>>,
 }
 
 impl<'a> Reporter<'a> {
-    /// For a file; the first `snippets` findings keep the lines around them.
+    /// For a file; the first `snippets` findings will have the lines around them.
     pub(crate) fn new(name: &str, file: &'a File, bench: &'a Bench<'_>, snippets: usize) -> Self {
-        Self { name: name.into(), file, namespace: bench.namespace, snippets, found: Vec::new() }
+        let namespace = bench.namespace;
+        Self { name: name.into(), file, namespace, snippets, found: Vec::new(), secrets: Vec::new() }
     }
 
     /// Adds a finding on the object at `base` of a document.
@@ -206,7 +198,10 @@ impl<'a> Reporter<'a> {
         let path = base.join(&finding.at);
         let span = span(self.file, document, &path);
         let end = span.end.max(span.start);
-        self.found.push(Found {
+        if finding.rule.category == Category::Secrets {
+            self.secrets.push(document.locate(&path).value);
+        }
+        let found = Found {
             rule: finding.rule,
             severity: finding.severity,
             message: finding.message.clone(),
@@ -218,7 +213,21 @@ impl<'a> Reporter<'a> {
             end: self.file.line_column(end),
             fix: finding.fix.as_ref().map(|fix| (fix.title.clone(), fix.safety)),
             refused,
-            snippet: (self.found.len() < self.snippets).then(|| Snippet::of(self.file, &span)),
+            snippet: None,
+        };
+        self.found.push((span, found));
+    }
+
+    /// The findings in the order of reports: by document, place and rule.
+    pub(crate) fn finish(mut self) -> Vec<Found> {
+        self.found.sort_by(|(_, one), (_, other)| {
+            let key = |found: &Found| (found.document, found.start, found.rule.name);
+            let rest = || one.path.cmp(&other.path).then_with(|| one.message.cmp(&other.message));
+            key(one).cmp(&key(other)).then_with(rest)
         });
+        for (span, found) in self.found.iter_mut().take(self.snippets) {
+            found.snippet = Some(Snippet::of(self.file, span, &self.secrets));
+        }
+        self.found.into_iter().map(|(_, found)| found).collect()
     }
 }

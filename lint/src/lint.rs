@@ -10,7 +10,7 @@ use buttress_policies::rule::Severity;
 use buttress_yaml::File;
 use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use crate::cli::{FailOn, Form, LintArgs};
+use crate::cli::{FailOn, LintArgs};
 use crate::diff::unified;
 use crate::files::{Gathered, Names, gather};
 use crate::fix::{Fixer, Repair};
@@ -42,9 +42,9 @@ pub(crate) fn run(args: &LintArgs, colour: crate::Colour, session: &mut Session)
     let done = work.run(&gathered, &projects);
     progress.end();
     let mut report = collect(gathered, done);
-    if projects.bounded {
+    if projects.bounded && (args.verbose || args.shows_pretty()) {
         report.notes.push(
-            "the project holds too many files to look for budgets and autoscalers in all of them; \
+            "the project is too large to look for budgets and autoscalers in all of it; \
              findings that need to know of them are left out"
                 .to_owned(),
         );
@@ -122,7 +122,9 @@ impl Work<'_> {
         let length = text.len();
         let file = File::parse(text);
         let said = facts(&file);
-        let room = kept.fetch_add(length, Ordering::Relaxed) + length <= KEPT_BYTES;
+        // A lone file is kept whatever its length: to read it again would take the same room.
+        let before = kept.fetch_add(length, Ordering::Relaxed);
+        let room = before == 0 || before + length <= KEPT_BYTES;
         if !room {
             kept.fetch_sub(length, Ordering::Relaxed);
         }
@@ -180,8 +182,7 @@ impl Work<'_> {
 
     /// How many findings of a file keep the lines around them: only the pretty report shows any.
     fn snippets(&self) -> usize {
-        let pretty = self.args.format.is_empty() || self.args.format.iter().any(|format| format.form == Form::Pretty);
-        match (pretty, self.args.max_diagnostics) {
+        match (self.args.shows_pretty(), self.args.max_diagnostics) {
             (false, _) => 0,
             (true, 0) => usize::MAX,
             (true, most) => most,

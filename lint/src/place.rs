@@ -1,5 +1,6 @@
 //! Where a finding stands in the text: at a key, at an item, or at what is nearest above something that is missing.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use buttress_policies::path::Path;
@@ -73,8 +74,8 @@ pub(crate) struct Snippet {
 }
 
 impl Snippet {
-    /// The line of `span`, with one before and one after.
-    pub(crate) fn of(file: &File, span: &Range<usize>) -> Self {
+    /// The line of `span`, with one before and one after. What is in `hidden` is there, but cannot be read.
+    pub(crate) fn of(file: &File, span: &Range<usize>, hidden: &[Range<usize>]) -> Self {
         let text = file.text();
         let start = file.line_column(span.start);
         let line_start = |at: usize| text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
@@ -83,24 +84,39 @@ impl Snippet {
         let mut snippet = Self { text: String::new(), first: start.line, span: 0..0, start };
         if own.start > 0 {
             let before = line_start(own.start - 1)..own.start - 1;
-            snippet.text.push_str(shown(text, &before, before.start).0);
+            let (line, from) = shown(text, &before, before.start);
+            snippet.text.push_str(&masked(line, from, hidden));
             snippet.text.push('\n');
             snippet.first -= 1;
         }
         let (line, from) = shown(text, &own, span.start);
         let base = snippet.text.len();
-        snippet.text.push_str(line);
+        snippet.text.push_str(&masked(line, from, hidden));
         let clip = |at: usize| base + at.saturating_sub(from).min(line.len());
         snippet.span = clip(span.start)..clip(span.end.min(own.end));
         if own.end < text.len() {
             let after = own.end + 1..line_end(own.end + 1);
             if !after.is_empty() {
+                let (line, from) = shown(text, &after, after.start);
                 snippet.text.push('\n');
-                snippet.text.push_str(shown(text, &after, after.start).0);
+                snippet.text.push_str(&masked(line, from, hidden));
             }
         }
         snippet
     }
+}
+
+/// A line that starts at `from` in its text, with stars for the bytes in `hidden`: as many, so that places stay.
+fn masked<'a>(line: &'a str, from: usize, hidden: &[Range<usize>]) -> Cow<'a, str> {
+    let mut out = Cow::Borrowed(line);
+    for range in hidden {
+        let start = line.ceil_char_boundary(range.start.saturating_sub(from));
+        let end = line.floor_char_boundary(range.end.saturating_sub(from));
+        if start < end {
+            out.to_mut().replace_range(start..end, &"*".repeat(end - start));
+        }
+    }
+    out
 }
 
 /// What is shown of a line so that `at` is in it, and where in the text that starts.
@@ -142,7 +158,7 @@ mod tests {
     fn a_snippet_is_three_lines_and_points_into_them() {
         let file = File::parse(TEXT);
         let at = TEXT.find("image").unwrap();
-        let snippet = Snippet::of(&file, &(at..at + 10));
+        let snippet = Snippet::of(&file, &(at..at + 10), &[]);
         assert_eq!(snippet.text, "  - name: a # one\n    image: \"x\"\n  - {name: b}");
         assert_eq!((&snippet.text[snippet.span.clone()], snippet.first), ("image: \"x\"", 4));
     }
@@ -151,7 +167,17 @@ mod tests {
     fn of_a_long_line_only_what_is_near_is_kept() {
         let long = format!("a: \"{}ä\"\nb: 1\n", "é".repeat(5_000));
         let file = File::parse(long.as_str());
-        let snippet = Snippet::of(&file, &(5_000..5_004));
+        let snippet = Snippet::of(&file, &(5_000..5_004), &[]);
         assert!(snippet.text.len() < 300 && !snippet.span.is_empty());
+    }
+
+    #[test]
+    fn what_is_hidden_is_starred_and_moves_nothing() {
+        let text = "a: 1\nb: sécret # why\nc: 2\n";
+        let file = File::parse(text);
+        let hidden = text.find('s').unwrap()..text.find(" #").unwrap();
+        let snippet = Snippet::of(&file, &(0..4), std::slice::from_ref(&hidden));
+        assert_eq!(snippet.text, "a: 1\nb: ******* # why");
+        assert_eq!(Snippet::of(&file, &hidden, std::slice::from_ref(&hidden)).text, "a: 1\nb: ******* # why\nc: 2");
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use buttress_yaml::Position;
 
 /// The longest text that is read. A cluster keeps no object above 1.5 MB, so this is a dump of thousands.
-pub(crate) const MAX_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_BYTES: u64 = 32 << 20;
 
 /// What is wrong with an input as a whole, or with a document of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
