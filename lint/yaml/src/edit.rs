@@ -107,7 +107,16 @@ pub fn edit(file: &File, document: usize, edits: &[Edit]) -> Result<String, Refu
     let Some(after) = current else { return Ok(file.text().to_owned()) };
     let (text, range) = (file.text(), &original.range);
     let (head, tail) = (text.get(..range.start).unwrap_or_default(), text.get(range.end..).unwrap_or_default());
-    Ok([head, &after.text, tail].concat())
+    let new = [head, &after.text, tail].concat();
+    // A text that starts with a brace is tried as JSON, and all that follows is then read in another way.
+    if !original.json && new.trim_start().starts_with('{') {
+        let whole = File::parse_with(new.as_str(), file.limits());
+        let read = whole.documents().get(document).and_then(|one| one.value().ok());
+        if whole.documents().len() != file.documents().len() || !read.is_some_and(|read| same(read, &expected)) {
+            return Err(refusal(&Path::root(), "the text would be taken for JSON".to_owned()));
+        }
+    }
+    Ok(new)
 }
 
 fn has_lone_return(document: &Document) -> bool {

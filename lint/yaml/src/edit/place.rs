@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::document::Document;
 use crate::edit::{Replacement, add, remove, replace};
-use crate::lines::Lines;
+use crate::lines::{Lines, part};
+use crate::template::looks_like_template;
 use crate::tree::{ALIASED, ANCHOR, Child, EXPLICIT, Kind, MERGES, TAG};
 
 /// Why there is no plan. Lines are filled in when it is told, since counting them costs.
@@ -200,6 +201,11 @@ fn walk(document: &Document, value: &Value, edit: &Edit) -> Result<Way, No> {
     let adds = matches!(edit, Edit::Append { .. });
     if node.is_some_and(|node| node.has(TAG)) && !removes {
         return Err(No::At("the value has a tag at line {line}", node.map_or(0, |node| node.start as usize)));
+    }
+    if node.is_some_and(|node| {
+        node.kind == Kind::Plain && looks_like_template(part(text, node.start as usize, node.end as usize))
+    }) {
+        return Err(No::At("the value at line {line} is a template", node.map_or(0, |node| node.start as usize)));
     }
     if let Some(key) = last.key.and_then(|key| tree.node(key))
         && key.flags & (ANCHOR | ALIASED | TAG) != 0

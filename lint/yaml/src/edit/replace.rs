@@ -165,13 +165,22 @@ fn inline(value: &Value, old: Kind, quote: char) -> String {
     }
 }
 
-/// Whether the next line with text after that of `at` is a comment at `column` or to the right of it.
+/// Whether a block scalar that ends on the line of `at` would take in what is below: a comment at `column` or to the
+/// right of it, or a line of that many blanks.
 pub(crate) fn comment_below(document: &Document, at: usize, column: usize) -> bool {
     let text = part(&document.text, 0, document.range.end);
-    let below = part(text, line_end(text.as_bytes(), at).min(text.len()), text.len());
-    let line = below.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let blanks = line.len() - line.trim_start_matches(' ').len();
-    part(line, blanks, line.len()).starts_with('#') && blanks >= column
+    let below = part(text, line_end(text.as_bytes(), at) + 1, text.len());
+    for line in below.lines() {
+        let rest = line.trim_start_matches(' ');
+        let deep = line.len() - rest.len() >= column;
+        if !rest.trim().is_empty() {
+            return deep && rest.starts_with('#');
+        }
+        if deep && !line.is_empty() {
+            return true;
+        }
+    }
+    false
 }
 
 /// What goes behind the colon or dash, and the lines below it with their indentation.
