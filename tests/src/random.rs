@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Random {
 
     /// A number below `bound`.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound.max(1) as u64) as usize
+        (self.draw() % bound.max(1) as u64) as usize
     }
 
     /// True in `percent` of a hundred cases.
@@ -284,7 +284,7 @@ pub fn anything(random: &mut Random, depth: usize) -> Value {
     match random.below(if depth == 0 { 6 } else { 9 }) {
         0 => Value::Null,
         1 => json!(random.chance(50)),
-        2 => json!(random.next() as i64),
+        2 => json!(random.draw() as i64),
         3 => json!(random.pick(&["v1", "apps/v1", "Pod", "Deployment", "", "nvidia.com/gpu", "4Gi", "{{ x }}"])),
         4 => json!(0.5),
         5 => json!(random.below(9)),

@@ -19,7 +19,7 @@ use buttress_yaml::File;
 fn cases() -> Vec<PathBuf> {
     let all = manifests::files(&manifests::repository().join("tests/fixtures"), &["yaml"]);
     all.into_iter()
-        .filter(|path| !path.file_name().is_some_and(|name| name.to_string_lossy().matches('.').count() > 1))
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().matches('.').count() == 1))
         .collect()
 }
 

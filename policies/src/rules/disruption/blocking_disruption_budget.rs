@@ -87,9 +87,9 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     match floor(&workloads, context.inventory) {
         Some(floor) if floor > 0 && allowance.blocks(floor) => {
-            let pods = if floor == 1 { "the one pod" } else { "all of the pods" };
+            let pods = if floor == 1 { "the only pod".to_owned() } else { format!("all of {floor} pods") };
             let message = format!(
-                "`{allowance}` wants {pods} that may be all there is ({floor}): every drain of a node waits for ever"
+                "`{allowance}` keeps {pods}: no eviction is ever allowed, and every drain of a node waits for ever"
             );
             vec![RULE.finding(at, message)]
         }

@@ -76,7 +76,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
 fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
     let liveness = server.probe("livenessProbe");
     // A server whose port opens at once, whatever it has still to load, is not killed by asking whether it lives.
-    if liveness.is_absent() || !server.lacks("startupProbe") || server.lives_before_it_loads(liveness.value()) {
+    if liveness.is_absent()
+        || !server.lacks("startupProbe")
+        || !server.loads_a_model()
+        || server.lives_before_it_loads(liveness.value())
+    {
         return None;
     }
     let field =

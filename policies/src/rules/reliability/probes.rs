@@ -8,6 +8,10 @@ use crate::node::Node;
 use crate::profile::ContainerProfile;
 use crate::workload::{Controller, Pod};
 
+/// The bytes of a model whose size is not known, as far as a judgement on the author's own probes goes: 9 billion parameters
+/// of 16 bits, which is what most servers are started with.
+const TYPICAL_MODEL: u64 = 18_000_000_000;
+
 /// A container that serves a model and is to be probed, with what is known of it.
 pub(super) struct Server<'p, 'a> {
     pub(super) container: &'p Container<'a>,
@@ -33,11 +37,8 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
         .filter(|(_, known)| known.wants_probes)
         .map(|(container, known)| {
             let bytes = known.model.as_ref().and_then(|model| model.bytes());
-            // The factor of the budget is what it is longer than expected.
-            let expected = match bytes {
-                Some(bytes) => budget.fixed_seconds + bytes / budget.bytes_per_second.max(1),
-                None => budget.minimum_seconds / 3,
-            };
+            // The budget is longer than that by its factor, which is there for slow days and not for judging.
+            let expected = budget.fixed_seconds + bytes.unwrap_or(TYPICAL_MODEL) / budget.bytes_per_second.max(1);
             Server { container, known, budget: budget.seconds(bytes), expected, repairable }
         })
         .collect()
@@ -67,6 +68,11 @@ impl<'a> Server<'_, 'a> {
     /// The liveness probe to put in, if one may be.
     pub(super) fn liveness(&self) -> Option<Value> {
         self.known.probes.as_ref().ok().filter(|_| self.repairable)?.liveness()
+    }
+
+    /// Whether it loads a model, and not just its own data.
+    pub(super) fn loads_a_model(&self) -> bool {
+        self.known.role.serves_a_model()
     }
 
     /// Whether a liveness probe `liveness` of the author's is true while the model still loads: the server opens its port at

@@ -181,7 +181,7 @@ fn is_real(value: &str) -> bool {
         && !HINTS.iter().any(|hint| lower.contains(hint))
         && !matches!(lower.as_str(), "true" | "false" | "test" | "token" | "secret" | "password" | "key")
         && !lower.bytes().all(|byte| byte.is_ascii_digit())
-        && !(lower.starts_with("http") && !lower.contains('@'))
+        && (!lower.starts_with("http") || lower.contains('@'))
         && lower.chars().collect::<std::collections::BTreeSet<_>>().len() > 2
 }
 
