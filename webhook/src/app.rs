@@ -5,17 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{self, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use buttress_review::{Answer, Hook, Malformed, Settings, mutate, validate};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -28,13 +28,13 @@ pub const BODY_LIMIT: usize = 7 * 1024 * 1024;
 
 /// The body up to which a request is judged at once, where it came in. A larger one may take a while and must not hold
 /// up the others on its thread.
-const SMALL_BODY: usize = 64 * 1024;
+const SMALL_BODY: usize = 32 * 1024;
 /// How many large bodies are judged at a time.
 const LARGE_AT_A_TIME: usize = 2;
 /// The bytes of bodies that may lie in memory together, in KiB.
 const BODIES_KIB: usize = 64 * 1024;
-/// The least that a body counts for in [`BODIES_KIB`].
-const LEAST_KIB: u32 = 16;
+/// The least that a body counts for in [`BODIES_KIB`]: connections and headers take room too.
+const LEAST_KIB: usize = 16;
 /// How long the API server waits when it does not say.
 const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest that it can be told to wait.
@@ -43,8 +43,8 @@ const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
 /// What may be set about answering requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How many requests are answered at a time. One more is turned away with 503 at once, so that the failure policy
-    /// decides while the API server still has time.
+    /// How many requests are judged, or wait for it, at a time. One more is turned away with 503 at once, so that the
+    /// failure policy decides while the API server still has time.
     pub concurrency: usize,
     /// Who knows what day it is.
     pub today: fn() -> Date,
@@ -66,7 +66,7 @@ struct Shared {
     options: Options,
     metrics: Arc<Metrics>,
     health: Health,
-    requests: Semaphore,
+    slots: Arc<Semaphore>,
     bodies: Semaphore,
     large: Arc<Semaphore>,
 }
@@ -81,7 +81,7 @@ impl State {
             options,
             metrics,
             health: Health::default(),
-            requests: Semaphore::new(options.concurrency),
+            slots: Arc::new(Semaphore::new(options.concurrency)),
             bodies: Semaphore::new(BODIES_KIB),
             large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
         }))
@@ -189,18 +189,15 @@ async fn respond(hook: Hook, extract::State(state): extract::State<State>, reque
 
 async fn judge(hook: Hook, state: &State, request: Request) -> Result<Answer, Failure> {
     let shared = &state.0;
-    let _slot = shared.requests.try_acquire().map_err(|_| Failure::Overload)?;
     if !is_json(request.headers()) {
         return Err(Failure::MediaType);
     }
-    let announced = announced(request.headers());
-    if announced.is_some_and(|length| length > BODY_LIMIT) {
+    if announced(request.headers()).is_some_and(|length| length > BODY_LIMIT) {
         return Err(Failure::TooLarge);
     }
-    // A body that does not say how long it is may become as long as any.
-    let weight = u32::try_from(announced.unwrap_or(BODY_LIMIT).div_ceil(1024)).unwrap_or(u32::MAX).max(LEAST_KIB);
-    let _room = shared.bodies.try_acquire_many(weight).map_err(|_| Failure::Overload)?;
-    let body = read(request.into_body()).await?;
+    let (body, _room) = read(request.into_body(), &shared.bodies).await?;
+    // Taken once the body is here: a client that sends slowly holds its connection and no more.
+    let slot = Arc::clone(&shared.slots).try_acquire_owned().map_err(|_| Failure::Overload)?;
     if body.len() <= SMALL_BODY {
         return state.answer(hook, &body).map_err(Failure::Malformed);
     }
@@ -208,19 +205,33 @@ async fn judge(hook: Hook, state: &State, request: Request) -> Result<Answer, Fa
     let state = state.clone();
     let judged = tokio::task::spawn_blocking(move || {
         // Kept by the thread, which goes on when the request is given up at its deadline.
-        let _turn = turn;
+        let _kept = (slot, turn);
         state.answer(hook, &body)
     });
-    let judged = judged.await;
-    judged.map_err(|_| Failure::Panic)?.map_err(Failure::Malformed)
+    judged.await.map_err(|_| Failure::Panic)?.map_err(Failure::Malformed)
 }
 
-async fn read(body: Body) -> Result<Bytes, Failure> {
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Failure::TooLarge),
-        Err(_) => Err(Failure::Unreadable),
+/// The whole body, and the room in `bodies` that it takes as it comes in.
+async fn read(mut body: Body, bodies: &Semaphore) -> Result<(Vec<u8>, SemaphorePermit<'_>), Failure> {
+    let room = |kib: usize| {
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+        bodies.try_acquire_many(kib).map_err(|_| Failure::Overload)
+    };
+    let mut taken = room(LEAST_KIB)?;
+    let mut bytes = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Failure::Unreadable)?;
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > BODY_LIMIT {
+            return Err(Failure::TooLarge);
+        }
+        let needed = (bytes.len() + data.len()).div_ceil(1024);
+        if needed > taken.num_permits() {
+            taken.merge(room(needed - taken.num_permits())?);
+        }
+        bytes.extend_from_slice(data);
     }
+    Ok((bytes, taken))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

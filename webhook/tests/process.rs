@@ -1,5 +1,7 @@
 //! The binary as a process: how it tells of mistakes, and how it lives and dies.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod support;
 #[path = "support/tls.rs"]
 mod tls;

@@ -1,5 +1,7 @@
 //! Over a real socket: TLS, clients that do nothing, and the drain.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod support;
 #[path = "support/tls.rs"]
 mod tls;

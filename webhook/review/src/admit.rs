@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::mutate::{mutate, warning};
 use crate::settings::Settings;
 use crate::summary::Doubt;
-use crate::validate::{judge, potential_name};
+use crate::validate::{judge, potential_name, unjudged};
 
 /// A pod as it would come out of admission.
 #[derive(Clone, Debug)]
@@ -51,16 +51,21 @@ pub fn admit_pod(pod: &Value, settings: &Settings, today: Date) -> Admitted {
         _ if mutation.doubt.is_some() => (pod.clone(), Value::Array(Vec::new()), Vec::new()),
         _ => {
             let patch = serde_json::to_value(&mutation.patch).unwrap_or_default();
-            (mutation.pod, patch, mutation.applied)
+            (mutation.pod.unwrap_or_else(|| pod.clone()), patch, mutation.applied)
         }
     };
-    let findings = check(&pod, &context);
     let subject = match (namespace, potential_name(&pod)) {
         (Some(namespace), name) => format!("Pod {namespace}/{name}"),
         (None, name) => format!("Pod {name}"),
     };
-    let judged = judge(&findings, true, enforcement, &policy, &subject);
-    let mut warnings = judged.response.warnings;
+    let (findings, response) = if mutation.doubt == Some(Doubt::Oversized) {
+        (Vec::new(), unjudged(true, enforcement, &subject).0)
+    } else {
+        let findings = check(&pod, &context);
+        let judged = judge(&findings, true, enforcement, &policy, &subject);
+        (findings, judged.response)
+    };
+    let mut warnings = response.warnings;
     if enforcement != Enforcement::Observe {
         warnings.splice(0..0, mutation.doubt.map(warning));
     }
@@ -70,8 +75,8 @@ pub fn admit_pod(pod: &Value, settings: &Settings, today: Date) -> Admitted {
         repaired,
         doubt: mutation.doubt,
         findings,
-        allowed: judged.response.denial.is_none(),
-        message: judged.response.denial,
+        allowed: response.denial.is_none(),
+        message: response.denial,
         warnings,
         enforcement,
     }

@@ -7,6 +7,7 @@
 //! # Code map
 //! - [`Request`], `response`: the protocol. Bytes that are no request are [`Malformed`] and never allowed.
 //! - `mutate`, `validate`: which requests are judged, and what comes of it; [`Settings`]: by which Policies.
+//! - `bulk`: what is too large to be judged in time.
 //! - `patch`: edits as JSON Patch, and the checks on it; [`Injected`]: the annotation that tells of repairs.
 //! - `words`: warnings and denials; [`Summary`]: what logs and metrics may know.
 //! - `pods`, `admit`: plain manifests.
@@ -19,6 +20,7 @@
 //!    the engine's messages are all that is told.
 
 mod admit;
+mod bulk;
 mod injected;
 mod mutate;
 mod patch;

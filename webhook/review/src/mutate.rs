@@ -12,6 +12,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation};
 use serde_json::Value;
 
+use crate::bulk::{MAX_CONTAINERS, MAX_ITEMS, is_oversized};
 use crate::injected::{self, Injected};
 use crate::patch::{build, extends};
 use crate::request::{Malformed, Operation, Request};
@@ -20,17 +21,13 @@ use crate::settings::Settings;
 use crate::summary::{Decision, Doubt, Hook, Summary};
 use crate::words::notice;
 
-/// The most containers of a pod that is repaired. Each repair looks at the whole pod again, so the time grows with the
-/// square; and no node runs a pod of that many.
-const MAX_CONTAINERS: usize = 256;
-
 /// What repairing a pod came to.
 #[derive(Debug)]
 pub(crate) struct Mutation {
     /// What makes the repairs; empty when there is nothing to do or something is in doubt.
     pub(crate) patch: Patch,
-    /// The pod with the patch applied.
-    pub(crate) pod: Value,
+    /// The pod with the patch applied, when there is a patch.
+    pub(crate) pod: Option<Value>,
     /// The findings that the patch repairs, or would.
     pub(crate) applied: Vec<Finding>,
     /// The findings whose repair the engine withheld.
@@ -74,7 +71,7 @@ pub(crate) fn respond(
     match summary.decision {
         Decision::Patched => {
             response.patch = Some(mutation.patch);
-            return Ok((response, summary, Some(mutation.pod)));
+            return Ok((response, summary, mutation.pod));
         }
         Decision::Withheld => response.warnings.extend(mutation.doubt.map(warning)),
         _ => {}
@@ -88,14 +85,9 @@ pub(crate) fn mutate<'p>(
     context: &Context<'_>,
     place: impl for<'v> Fn(&'v Value) -> Cow<'v, Value> + 'p,
 ) -> Mutation {
-    let mut mutation = Mutation {
-        patch: Patch::default(),
-        pod: object.clone(),
-        applied: Vec::new(),
-        withheld: Vec::new(),
-        doubt: None,
-    };
-    if containers(object) > MAX_CONTAINERS {
+    let mut mutation =
+        Mutation { patch: Patch::default(), pod: None, applied: Vec::new(), withheld: Vec::new(), doubt: None };
+    if is_oversized(object, true) {
         mutation.doubt = Some(Doubt::Oversized);
         return mutation;
     }
@@ -105,6 +97,10 @@ pub(crate) fn mutate<'p>(
     // What only asks for objects beside the pod is not ours: admission makes none.
     mutation.applied = repaired.applied.into_iter().filter(changes_the_object).collect();
     if repaired.edits.is_empty() {
+        return mutation;
+    }
+    if !has_place_for_annotations(&seen) {
+        mutation.doubt = Some(Doubt::Misshapen);
         return mutation;
     }
     let applied: Vec<&Finding> = mutation.applied.iter().collect();
@@ -117,7 +113,7 @@ pub(crate) fn mutate<'p>(
         Ok((patch, pod))
     });
     match verified {
-        Ok((patch, pod)) => (mutation.patch, mutation.pod) = (patch, pod),
+        Ok((patch, pod)) => (mutation.patch, mutation.pod) = (patch, Some(pod)),
         Err(doubt) => mutation.doubt = Some(doubt),
     }
     mutation
@@ -175,12 +171,9 @@ pub(crate) fn is_mirror(object: &Value) -> bool {
     object.pointer("/metadata/annotations/kubernetes.io~1config.mirror").is_some_and(|value| !value.is_null())
 }
 
-/// How many containers of all sorts the pod has.
-fn containers(pod: &Value) -> usize {
-    ["/spec/initContainers", "/spec/containers", "/spec/ephemeralContainers"]
-        .into_iter()
-        .filter_map(|path| pod.pointer(path)?.as_array().map(Vec::len))
-        .sum()
+fn has_place_for_annotations(pod: &Value) -> bool {
+    let fits = |pointer: &str| pod.pointer(pointer).is_none_or(|value| value.is_null() || value.is_object());
+    fits("/metadata") && fits("/metadata/annotations")
 }
 
 fn changes_the_object(finding: &Finding) -> bool {
@@ -194,7 +187,10 @@ fn names(findings: &[Finding]) -> Vec<&'static str> {
 /// What the user hears when a patch was not sent.
 pub(crate) fn warning(doubt: Doubt) -> String {
     match doubt {
-        Doubt::Oversized => notice(&format!("the pod was not repaired: it has more than {MAX_CONTAINERS} containers")),
+        Doubt::Oversized => notice(&format!(
+            "the pod was not repaired: it has more than {MAX_CONTAINERS} containers or {MAX_ITEMS} items in lists"
+        )),
+        Doubt::Misshapen => notice("the pod was not repaired: its metadata is not of the right type"),
         defect => notice(&format!(
             "the pod was not repaired: the patch did not pass its own check ({}); please report this",
             defect.as_str()

@@ -122,7 +122,7 @@ impl Outcome {
     }
 }
 
-/// Why a patch was not sent although there was something to repair. All but the last are defects of Buttress.
+/// Why a patch was not sent although there was something to repair. All but the last two are defects of Buttress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Doubt {
     /// `add` operations alone cannot make the repair.
@@ -135,6 +135,9 @@ pub enum Doubt {
     Overwriting,
     /// The patched object would be patched again.
     Restless,
+    /// The pod's metadata is of the wrong type, so that there is no place to tell of repairs. The API server lets no such
+    /// pod come this far.
+    Misshapen,
     /// The pod has more containers than any pod that runs, and to repair it would take too long.
     Oversized,
 }
@@ -148,13 +151,14 @@ impl Doubt {
             Self::Different => "different",
             Self::Overwriting => "overwriting",
             Self::Restless => "restless",
+            Self::Misshapen => "misshapen",
             Self::Oversized => "oversized",
         }
     }
 
     /// Whether it is a defect of Buttress and not of the object.
     pub fn is_defect(self) -> bool {
-        self != Self::Oversized
+        !matches!(self, Self::Misshapen | Self::Oversized)
     }
 }
 

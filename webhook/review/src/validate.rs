@@ -8,12 +8,13 @@ use buttress_policies::rule::{Fixable, Rule, Severity};
 use jiff::civil::Date;
 use serde_json::Value;
 
+use crate::bulk::{MAX_CONTAINERS, MAX_ITEMS, is_oversized};
 use crate::mutate::is_mirror;
 use crate::request::{Malformed, Operation, Request};
 use crate::response::Response;
 use crate::settings::Settings;
-use crate::summary::{Decision, Hook, Outcome, Summary, Verdict};
-use crate::words::{denial, warnings};
+use crate::summary::{Decision, Doubt, Hook, Outcome, Summary, Verdict};
+use crate::words::{denial, notice, refusal, warnings};
 
 /// The subresources of pods whose object is no pod, or whose change concerns nobody here. Any other is judged if its
 /// object is a pod, so that a new way to change pods is not a way around the rules.
@@ -54,6 +55,13 @@ pub(crate) fn respond(
     let namespace = request.namespace();
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
+    summary.enforcement = Some(enforcement);
+    if is_oversized(object, is_pod) || old.as_ref().is_some_and(|old| is_oversized(old, is_pod)) {
+        summary.doubt = Some(Doubt::Oversized);
+        let (response, decision) = unjudged(is_pod, enforcement, &subject(request, &seen));
+        summary.decision = decision;
+        return Ok((response, summary));
+    }
     let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
     let mut findings = check(&seen, &context);
     // A pod that is there already is not punished for what it is; a workload is worth another word at each change.
@@ -65,10 +73,28 @@ pub(crate) fn respond(
     }
     let subject = subject(request, &seen);
     let judged = judge(&findings, is_pod, enforcement, &policy, &subject);
-    summary.enforcement = Some(enforcement);
     summary.decision = judged.decision;
     summary.findings = judged.verdicts;
     Ok((judged.response, summary))
+}
+
+/// What becomes of an object that is too large to be judged. Where rules are enforced, size is no way around them.
+pub(crate) fn unjudged(is_pod: bool, enforcement: Enforcement, subject: &str) -> (Response, Decision) {
+    let reason = format!("too large to be judged: more than {MAX_CONTAINERS} containers or {MAX_ITEMS} items in lists");
+    let mut response = Response::default();
+    let decision = match enforcement {
+        Enforcement::Observe => Decision::Observed,
+        Enforcement::Deny if is_pod => {
+            response.denial = Some(refusal(subject, &reason));
+            Decision::Denied
+        }
+        Enforcement::Warn | Enforcement::Deny => {
+            response.warnings.push(notice(&reason));
+            Decision::Warned
+        }
+    };
+    response.audit.insert("oversized", enforcement.as_str().to_owned());
+    (response, decision)
 }
 
 /// What was made of findings.

@@ -36,7 +36,7 @@ pub(crate) fn denial(subject: &str, findings: &[&Finding]) -> String {
         1 => "1 error".to_owned(),
         count => format!("{count} errors"),
     };
-    let mut text = format!("Buttress refuses {}: {count}", short(&clean(subject), MAX_WARNING));
+    let mut text = refusal(subject, &count);
     for finding in worst_first(findings).into_iter().take(MAX_REASONS) {
         text.push_str("; ");
         text.push_str(&reason(finding));
@@ -45,6 +45,11 @@ pub(crate) fn denial(subject: &str, findings: &[&Finding]) -> String {
         text.push_str(&format!("; …and {} more, see `buttress lint`", findings.len() - MAX_REASONS));
     }
     text
+}
+
+/// The beginning of every denial.
+pub(crate) fn refusal(subject: &str, reason: &str) -> String {
+    format!("Buttress refuses {}: {reason}", short(&clean(subject), MAX_WARNING))
 }
 
 /// A line of our own about `what` went wrong, told so that nobody takes it for a finding.
