@@ -71,7 +71,6 @@ Exit codes:
     about = ABOUT,
     long_about = LONG_ABOUT,
     after_long_help = EXAMPLES,
-    max_term_width = 100,
     arg_required_else_help = true,
     disable_help_subcommand = true
 )]

@@ -6,7 +6,7 @@ use std::path::{Component, Path as FilePath, PathBuf};
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::session::Session;
-use crate::source::{Input, Origin, Problem, read_text};
+use crate::source::{Input, Origin, Problem, read_file, read_text};
 
 /// How inputs are called: as the user would type them from the working directory.
 #[derive(Clone, Debug)]
@@ -91,6 +91,13 @@ pub(crate) fn gather(paths: &[PathBuf], session: &mut Session) -> Gathered {
         let path = session.directory.join(typed);
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => folders.push((typed, path)),
+            // A pipe, as `<(helm template …)` gives one, can be read only once; it counts as stdin does.
+            Ok(metadata) if !metadata.is_file() => match read_file(&path) {
+                Ok(text) => {
+                    gathered.inputs.push(Input { name: slashed(typed), origin: Origin::Stdin(text), named: true });
+                }
+                Err(failure) => gathered.problems.push(failure.of(&slashed(typed))),
+            },
             Ok(_) => {
                 if seen.insert(clean(&path)) {
                     gathered.inputs.push(Input {

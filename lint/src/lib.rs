@@ -36,12 +36,15 @@ mod write;
 use std::ffi::OsString;
 use std::io::Write;
 
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Command, SchemaOf, When};
 pub use session::Session;
 use session::{CLEAN, FAILED, Outcome, Stop};
 use source::Problem;
+
+/// The most columns of help: longer lines are hard to read.
+const HELP_WIDTH: usize = 100;
 
 /// Whether to colour stdout and stderr.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +55,10 @@ pub(crate) struct Colour {
 
 /// Runs a command line, whose first argument is the program's name, and gives the exit code.
 pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>, session: &mut Session) -> u8 {
-    let code = match Cli::try_parse_from(arguments) {
+    // The width is the session's, so that help does not depend on the terminal of whoever runs the tests.
+    let width = session.width.unwrap_or(HELP_WIDTH).clamp(40, HELP_WIDTH);
+    let parsed = Cli::command().term_width(width).try_get_matches_from(arguments);
+    let code = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => {
             let colour = match cli.color {
                 When::Auto => Colour { out: session.colour_out, err: session.colour_err },

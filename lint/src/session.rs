@@ -1,6 +1,6 @@
 //! What a run has around it: the working directory, the streams, the terminal and today's date.
 
-use std::io::{Read, Write};
+use std::io::{BufWriter, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use jiff::civil::Date;
@@ -25,6 +25,26 @@ pub struct Session {
     pub width: Option<usize>,
     /// Today, for exemptions that end.
     pub today: Date,
+}
+
+impl Session {
+    /// What this process has.
+    pub fn of_process() -> Self {
+        let coloured = |choice| choice != anstream::ColorChoice::Never;
+        let (out, err) = (std::io::stdout(), std::io::stderr());
+        Self {
+            directory: std::env::current_dir().unwrap_or_default(),
+            stdin: Box::new(std::io::stdin()),
+            colour_out: coloured(anstream::AutoStream::choice(&out)),
+            colour_err: coloured(anstream::AutoStream::choice(&err)),
+            terminal_err: err.is_terminal(),
+            width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+            // Whether to colour is decided above; the streams only translate colours for old Windows consoles.
+            stdout: Box::new(BufWriter::with_capacity(1 << 16, anstream::AutoStream::always(out))),
+            stderr: Box::new(anstream::AutoStream::always(err)),
+        }
+    }
 }
 
 /// Why a command stopped before it could do its work. The exit code is 2.

@@ -24,7 +24,7 @@ pub(crate) struct Problem {
 /// Where an input comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
-    /// Text that came by stdin.
+    /// Text that came by stdin or another pipe.
     Stdin(Arc<str>),
     /// A file.
     File(PathBuf),
@@ -42,7 +42,7 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Its path, unless it is stdin.
+    /// Its path, unless it came by a pipe.
     pub(crate) fn path(&self) -> Option<&FilePath> {
         match &self.origin {
             Origin::Stdin(_) => None,

@@ -93,3 +93,11 @@ fn links_are_followed_when_named_and_not_when_walked() {
     assert!(folder.run(&format!("{JSON} other")).findings().is_empty());
     assert_eq!(folder.run(&format!("{JSON} other/link.yaml")).findings().len(), 1);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_pipe_by_name_is_read_once() {
+    let folder = Folder::new(&[]);
+    let ran = folder.process("lint /dev/stdin --format json --select privileged-container", 1, POD);
+    assert_eq!(ran.findings().len(), 1, "{}", ran.err);
+}
