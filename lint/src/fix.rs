@@ -287,3 +287,21 @@ fn guard(old: &File, new: &File, expected: &[Option<Value>]) -> Result<(), Strin
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_guard_sees_what_is_lost_changed_or_added() {
+        let old = File::parse("a: 1\n---\nb: [\n");
+        let meant = [Some(json!({"a": 2})), None];
+        assert_eq!(guard(&old, &File::parse("a: 2\n---\nb: [\n"), &meant), Ok(()));
+        assert!(guard(&old, &File::parse("a: 3\n---\nb: [\n"), &meant).is_err());
+        assert!(guard(&old, &File::parse("a: 2\n---\nb:  [\n"), &meant).is_err());
+        assert!(guard(&old, &File::parse("a: 2\n"), &meant).is_err());
+        assert!(guard(&old, &File::parse("a: 2\n---\nb: [\n---\nc: 1\n"), &meant).is_err());
+    }
+}

@@ -110,14 +110,34 @@ fn companions_are_added_as_documents_but_not_to_a_list() {
 
 #[test]
 fn a_repair_that_cannot_be_written_does_not_keep_others_away() {
-    // The spec of the second pod comes by an alias: to change it there would change the first.
-    let text = format!(
-        "{POD}---\napiVersion: v1\nkind: Pod\nmetadata: {{name: x, labels: &l {{a: b}}, annotations: *l}}\nspec: \
-        {{containers: [{{name: a, image: 'e.org/x:1', resources: {{limits: {{nvidia.com/gpu: 1}}}}}}]}}\n"
+    // To set the limit of one container would set that of the other.
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  initContainers:\n  - name: i\n    \
+        image: e.org/x:1\n    resources: &r\n      requests: {nvidia.com/gpu: 1}\n  containers:\n  - name: a\n    \
+        image: e.org/x:1\n    resources: *r\n";
+    let folder = Folder::new(&[("pod.yaml", text)]);
+    let ran = folder.run("lint --fix --format json --select accelerator-limit-mismatch,gpu-toleration-missing");
+    assert_eq!(ran.code, 1);
+    let report = ran.json();
+    assert_eq!(report["summary"]["fixed"], 1);
+    let refused: Vec<_> = report["findings"].as_array().unwrap().iter().map(|one| &one["fix"]["refused"]).collect();
+    assert_eq!(refused.len(), 2);
+    assert!(
+        refused.iter().all(|reason| reason.as_str().is_some_and(|reason| reason.contains(" line "))),
+        "{refused:?}"
     );
-    let folder = Folder::new(&[("two.yaml", &text)]);
+    let after = folder.read("pod.yaml");
+    assert!(after.starts_with(text) && after.contains("tolerations:"), "{after}");
+}
+
+#[test]
+fn a_broken_document_is_kept_byte_by_byte() {
+    let text = format!("a: b: c\n--- # next\n{POD}---\n{{{{ template }}}}\n");
+    let folder = Folder::new(&[("pod.yaml", &text)]);
     let ran = folder.run("lint --fix --format json --select gpu-toleration-missing");
-    let (fixed, left) = (ran.json()["summary"]["fixed"].as_u64().unwrap(), ran.findings().len());
-    assert!(fixed >= 1 && fixed as usize + left == 2, "{}", ran.out);
-    assert!(folder.read("two.yaml").contains("tolerations"));
+    assert_eq!((ran.code, &ran.json()["summary"]["fixed"]), (2, &1.into()));
+    let after = folder.read("pod.yaml");
+    assert!(
+        after.starts_with("a: b: c\n--- # next\napiVersion") && after.ends_with("---\n{{ template }}\n"),
+        "{after}"
+    );
 }
