@@ -150,6 +150,7 @@ pub(crate) fn gather(paths: &[PathBuf], session: &mut Session) -> Gathered {
 pub(crate) fn walk(folder: &FilePath, depth: Option<usize>) -> impl Iterator<Item = Result<DirEntry, String>> {
     WalkBuilder::new(folder)
         .hidden(false)
+        .ignore(false)
         .require_git(false)
         .max_depth(depth)
         .filter_entry(|entry| entry.depth() == 0 || entry.file_name() != ".git")

@@ -25,7 +25,7 @@ use crate::write::replace;
 
 /// How many bytes of text stay parsed from the first look to the second; a parsed text takes some twenty times its
 /// length. The rest is read twice, which costs time and no memory.
-const KEPT_BYTES: usize = 2 << 20;
+const KEPT_BYTES: usize = 5 << 19;
 
 /// Runs the command.
 pub(crate) fn run(args: &LintArgs, colour: crate::Colour, session: &mut Session) -> Outcome {
