@@ -240,6 +240,9 @@ async fn what_is_too_large_to_be_judged_is_told_in_time_and_no_way_around_the_ru
         assert!(warned["warnings"][0].as_str().unwrap().contains("too large to be judged"), "{warned}");
         let left_alone = ask(&router("deny"), "/mutate", &review("CREATE", &pod)).await;
         assert!(left_alone["allowed"] == true && left_alone["warnings"].as_array().unwrap().len() == 1);
+        let mut update = review("UPDATE", &pod);
+        update["request"]["oldObject"] = pod.clone();
+        assert_eq!(ask(&router("deny"), "/validate", &update).await["allowed"], true);
         let template = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "x", "namespace": "ml"},
             "spec": {"template": {"spec": pod["spec"]}}});
         assert_eq!(ask(&router("deny"), "/validate", &review("CREATE", &template)).await["allowed"], true);

@@ -41,12 +41,13 @@ pub(crate) fn respond(
         }
     };
     let seen = request.placed(object);
-    let is_pod = seen.get("kind").and_then(Value::as_str) == Some("Pod");
+    let is_pod = request.is_pod() && seen.get("kind").and_then(Value::as_str) == Some("Pod");
     if (request.is_pod() && !is_pod) || (is_mirror(object) && request.is_from_node()) {
         return Ok((Response::default(), summary));
     }
     let old = match request.operation {
-        Operation::Update if request.has_old_object() => Some(request.old_object()?),
+        // Of a workload every finding is told each time, so what it was does not matter.
+        Operation::Update if request.has_old_object() && (is_pod || is_deleting(object)) => Some(request.old_object()?),
         _ => None,
     };
     if old.as_ref().is_some_and(|old| is_released(old, object)) {
@@ -56,9 +57,11 @@ pub(crate) fn respond(
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
     summary.enforcement = Some(enforcement);
-    if is_oversized(object, is_pod) || old.as_ref().is_some_and(|old| is_oversized(old, is_pod)) {
+    // What was let in before it was too large, or before anybody judged it, must still be able to change and to end.
+    let was_oversized = old.as_ref().is_some_and(|old| is_oversized(old, is_pod));
+    if was_oversized || is_oversized(object, is_pod) {
         summary.doubt = Some(Doubt::Oversized);
-        let (response, decision) = unjudged(is_pod, enforcement, &subject(request, &seen));
+        let (response, decision) = unjudged(is_pod && !was_oversized, enforcement, &subject(request, &seen));
         summary.decision = decision;
         return Ok((response, summary));
     }
@@ -79,12 +82,12 @@ pub(crate) fn respond(
 }
 
 /// What becomes of an object that is too large to be judged. Where rules are enforced, size is no way around them.
-pub(crate) fn unjudged(is_pod: bool, enforcement: Enforcement, subject: &str) -> (Response, Decision) {
+pub(crate) fn unjudged(may_refuse: bool, enforcement: Enforcement, subject: &str) -> (Response, Decision) {
     let reason = format!("too large to be judged: more than {MAX_CONTAINERS} containers or {MAX_ITEMS} items in lists");
     let mut response = Response::default();
     let decision = match enforcement {
         Enforcement::Observe => Decision::Observed,
-        Enforcement::Deny if is_pod => {
+        Enforcement::Deny if may_refuse => {
             response.denial = Some(refusal(subject, &reason));
             Decision::Denied
         }
@@ -194,8 +197,11 @@ fn leave_new(findings: &mut Vec<Finding>, mut old: Vec<Finding>) {
 /// Whether an object on its way out only loses finalizers. To refuse that would keep it for ever; anything else about
 /// it is judged, as its pods may still run for long.
 fn is_released(old: &Value, new: &Value) -> bool {
-    let deleting = |object: &Value| object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null());
-    deleting(old) && deleting(new) && without_bookkeeping(old) == without_bookkeeping(new)
+    is_deleting(old) && is_deleting(new) && without_bookkeeping(old) == without_bookkeeping(new)
+}
+
+fn is_deleting(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some_and(|at| !at.is_null())
 }
 
 fn without_bookkeeping(object: &Value) -> Value {
