@@ -1,5 +1,7 @@
 //! The other objects in sight: budgets, autoscalers and workloads, and how sure we are of what is not there.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::Value;
 
 use crate::catalog::Catalog;
@@ -26,6 +28,17 @@ pub struct Inventory {
     autoscalers: Vec<Autoscaler>,
     vertical_autoscalers: Vec<Target>,
     workloads: Vec<Sighted>,
+    asked: Asked,
+}
+
+/// Whether a verdict hung on the inventory. It changes no answer; it only tells that another inventory could give another.
+#[derive(Debug, Default)]
+struct Asked(AtomicBool);
+
+impl Clone for Asked {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// A PodDisruptionBudget.
@@ -109,6 +122,16 @@ impl Inventory {
         Self { whole: true, ..Self::default() }
     }
 
+    /// Whether anything was asked since the inventory was made or cloned. A verdict for which nothing was asked holds
+    /// whatever else there is, so that a linter need not judge the object again once it has seen the whole project.
+    pub fn was_asked(&self) -> bool {
+        self.asked.0.load(Ordering::Relaxed)
+    }
+
+    fn note_question(&self) {
+        self.asked.0.store(true, Ordering::Relaxed);
+    }
+
     /// Takes the facts of `object`, seen at `origin` (a file, or nothing).
     pub fn add(&mut self, object: &Value, origin: &str, catalog: &Catalog) {
         let identity = Identity::of(object);
@@ -184,6 +207,7 @@ impl Inventory {
 
     /// Whether a VerticalPodAutoscaler in sight decides on the workload's resources.
     pub fn has_vertical_autoscaler(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        self.note_question();
         self.vertical_autoscalers.iter().any(|target| target.is(workload, namespace))
     }
 
@@ -196,6 +220,7 @@ impl Inventory {
         namespace: Option<&str>,
         origin: &str,
     ) -> Sight<Vec<&Sighted>> {
+        self.note_question();
         let found: Vec<_> = self
             .workloads
             .iter()
@@ -220,6 +245,7 @@ impl Inventory {
     }
 
     fn answer<T>(&self, found: Vec<T>) -> Sight<Vec<T>> {
+        self.note_question();
         match (found.is_empty(), self.whole) {
             (false, _) => Sight::Present(found),
             (true, true) => Sight::Absent,
@@ -289,6 +315,15 @@ mod tests {
     fn absence_is_known_only_when_the_whole_is_in_sight() {
         assert_eq!(Inventory::unknown().budgets_of(None, label), Sight::Unknown);
         assert_eq!(Inventory::whole().budgets_of(None, label), Sight::Absent);
+    }
+
+    #[test]
+    fn it_tells_whether_a_verdict_hung_on_it() {
+        let mut inventory = Inventory::whole();
+        inventory.add(&budget(None), "a.yaml", Catalog::builtin());
+        assert!(!inventory.was_asked());
+        let _ = inventory.budgets_of(None, label);
+        assert!(inventory.was_asked() && !inventory.clone().was_asked());
     }
 
     #[test]
