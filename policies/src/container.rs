@@ -93,6 +93,14 @@ impl<'a> Container<'a> {
         text(self.value, "name").unwrap_or_default()
     }
 
+    /// How it is called in messages: its name, or what it is where an operator gives it one.
+    pub fn title(&self) -> String {
+        match self.name() {
+            "" => "the container".to_owned(),
+            name => format!("`{name}`"),
+        }
+    }
+
     /// Its image reference as written; `None` where an operator or a parent fills it in.
     pub fn image(&self) -> Option<&'a str> {
         text(self.value, "image").filter(|image| !image.is_empty())

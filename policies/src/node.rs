@@ -93,6 +93,15 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Whether a text stands for another one that is filled in before Kubernetes sees it: by Helm, envsubst, Kustomize or hand.
+pub(crate) fn is_placeholder(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    text.contains(['{', '$', '<', '%'])
+        || ["replaced-by", "replace-me", "replace_me", "placeholder", "changeme", "change-me", "your-"]
+            .iter()
+            .any(|word| lower.contains(word))
+}
+
 /// The number at `value`, written as an integer.
 pub(crate) fn integer(value: Option<&Value>) -> Option<i64> {
     value.and_then(Value::as_i64)

@@ -56,6 +56,8 @@ pub struct ContainerProfile {
     pub evidence: Vec<String>,
     /// The model, where it is named.
     pub model: Option<Model>,
+    /// Whether it is, or may be, one of several pods that run one engine together.
+    pub grouped: bool,
     /// Whether it should have probes. Where [`probes`](Self::probes) is an error all the same, a human must say which.
     pub wants_probes: bool,
     /// The probes that it should get if it had none, or why it gets none.
@@ -74,6 +76,7 @@ impl Default for ContainerProfile {
             evidence: Vec::new(),
             model: None,
             wants_probes: false,
+            grouped: false,
             probes: Err(vec!["it is no server that Buttress knows".to_owned()]),
         }
     }
@@ -126,6 +129,11 @@ impl Profile {
         self.role.serves_a_model()
     }
 
+    /// Whether the pod answers requests with a model, and each pod does so on its own: what spreading and budgets are for.
+    pub fn serves_alone(&self) -> bool {
+        self.serves() && !self.containers.iter().any(|container| container.grouped)
+    }
+
     /// The program of the main container.
     pub fn runtime(&self) -> Option<&Arc<Runtime>> {
         self.main().and_then(|main| main.runtime.as_ref())
@@ -149,12 +157,17 @@ fn role(pod: &Pod<'_>, main: Option<&Recognition>, accelerators: &[AcceleratorCo
     let ends = kind.is_some_and(|kind| kind.runs_to_completion) || pod.controller() == crate::workload::Controller::Job;
     // An image that only looks like a program tells a role too.
     let found = main.filter(|main| main.runtime.is_some() || main.role != Role::None).map(|main| main.role);
+    let listens =
+        pod.containers().iter().any(|container| container.is_long_running() && container.ports().next().is_some());
     match (of_kind, found) {
         (Some(role), Some(found)) if ends && found.serves_a_model() => role,
         (_, Some(found)) if found != Role::None => found,
         (Some(role), _) => role,
         _ if accelerators.is_empty() => Role::None,
-        _ if !ends => Role::Inference,
+        // A program that nobody knows, which stays and says where it listens, answers requests; without a port it may be
+        // anything: a shell to log in to, a test, a benchmark.
+        _ if !ends && listens => Role::Inference,
+        _ if !ends => Role::None,
         _ if pod.containers().iter().any(recognition::has_rank) => Role::Training,
         _ => Role::Batch,
     }

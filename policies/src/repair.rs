@@ -41,7 +41,7 @@ pub fn repair(object: &Value, context: &Context<'_>, limit: Safety) -> Repaired 
     let mut findings = check(object, context);
     let mut unfit = Vec::new();
     for _ in 0..MAX_PASSES {
-        if !apply_pass(&mut repaired, &findings, &mut unfit, limit) {
+        if !apply_pass(object, &mut repaired, &findings, &mut unfit, limit) {
             break;
         }
         findings = check(&repaired.object, context);
@@ -62,7 +62,13 @@ fn is_done(applied: &[Finding], finding: &Finding) -> bool {
 }
 
 /// Applies the fixes among `findings` that do not overlap; whether the object changed.
-fn apply_pass(repaired: &mut Repaired, findings: &[Finding], unfit: &mut Vec<Finding>, limit: Safety) -> bool {
+fn apply_pass(
+    original: &Value,
+    repaired: &mut Repaired,
+    findings: &[Finding],
+    unfit: &mut Vec<Finding>,
+    limit: Safety,
+) -> bool {
     let first_edit = repaired.edits.len();
     for finding in findings {
         let Some(fix) = finding.fix.as_ref().filter(|fix| fix.safety <= limit) else { continue };
@@ -74,11 +80,8 @@ fn apply_pass(repaired: &mut Repaired, findings: &[Finding], unfit: &mut Vec<Fin
             continue;
         }
         let fresh: Vec<&Edit> = fix.edits.iter().filter(|edit| !made.contains(edit)).collect();
-        match try_apply(&repaired.object, fix, &fresh) {
-            Ok(object) => {
-                if let Some(object) = object {
-                    repaired.object = object;
-                }
+        match try_apply(&mut repaired.object, fix, &fresh) {
+            Ok(()) => {
                 repaired.edits.extend(fresh.into_iter().cloned());
                 for companion in &fix.companions {
                     if !repaired.companions.contains(companion) {
@@ -87,7 +90,14 @@ fn apply_pass(repaired: &mut Repaired, findings: &[Finding], unfit: &mut Vec<Fin
                 }
                 repaired.applied.push(finding.clone());
             }
-            Err(Refused::Unfit) => unfit.push(finding.clone()),
+            Err(Refused::Unfit) => {
+                // Rare enough to begin anew, so that no half of a fix stays behind.
+                repaired.object = original.clone();
+                for edit in &repaired.edits {
+                    let _ = edit.apply(&mut repaired.object);
+                }
+                unfit.push(finding.clone());
+            }
             Err(Refused::Replaces) => repaired.withheld.push(finding.clone()),
         }
     }
@@ -102,19 +112,12 @@ enum Refused {
     Replaces,
 }
 
-/// The object after the edits of a fix; `None` when there are none.
-fn try_apply(object: &Value, fix: &Fix, edits: &[&Edit]) -> Result<Option<Value>, Refused> {
-    if edits.is_empty() {
-        return Ok(None);
+/// Makes the edits of a fix. When one does not fit, those before it may have been made.
+fn try_apply(object: &mut Value, fix: &Fix, edits: &[&Edit]) -> Result<(), Refused> {
+    if fix.safety == Safety::Safe && !edits.iter().all(|edit| edit.is_additive(object)) {
+        return Err(Refused::Replaces);
     }
-    let mut changed = object.clone();
-    for edit in edits {
-        if fix.safety == Safety::Safe && !edit.is_additive(&changed) {
-            return Err(Refused::Replaces);
-        }
-        edit.apply(&mut changed).map_err(|_| Refused::Unfit)?;
-    }
-    Ok(Some(changed))
+    edits.iter().try_for_each(|edit| edit.apply(object)).map_err(|_| Refused::Unfit)
 }
 
 /// Whether two edits may not be made in one pass: they touch the same place, unless they are equal or both append.

@@ -53,7 +53,10 @@ pub(crate) fn lines(value: &Value, format: &Format) -> Vec<String> {
 /// The keys in the order people write them: what a thing is comes first, the rest by name.
 pub(crate) fn ordered(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let rank = |key: &str| {
-        let first = ["apiVersion", "kind", "metadata", "name", "namespace", "key"];
+        let first = [
+            "apiVersion", "kind", "metadata", "name", "namespace", "key", "operator", "value", "weight", "exec", "grpc",
+            "httpGet", "tcpSocket",
+        ];
         first.iter().position(|known| *known == key).unwrap_or(first.len())
     };
     let mut pairs: Vec<_> = map.iter().collect();

@@ -50,8 +50,9 @@ pub(super) struct Runtimes {
     all: Vec<Arc<Runtime>>,
     look_alikes: Vec<LookAlike>,
     images: HashMap<String, Vec<Target>>,
-    /// Images whose last segment is a pattern, or that name only the first ones.
-    wild_images: Vec<Target>,
+    /// Images whose last segment is a pattern, or that name only the first ones, with the signs that the last segment
+    /// starts with: comparing those is cheaper than matching, and mostly false.
+    wild_images: Vec<(String, Target)>,
     /// By their first word.
     phrases: HashMap<String, Vec<Phrase>>,
     /// Phrases whose first word is a pattern.
@@ -110,7 +111,11 @@ impl Runtimes {
         for (repository, target) in images {
             match repository.rsplit('/').next() {
                 Some(last) if !is_glob(last) => self.images.entry(last.to_owned()).or_default().push(target),
-                _ => self.wild_images.push(target),
+                Some("**") | None => self.wild_images.push((String::new(), target)),
+                Some(last) => {
+                    let literal = last.find(['*', '?', '[', '{']).unwrap_or(last.len());
+                    self.wild_images.push((last[..literal].to_owned(), target));
+                }
             }
         }
     }
@@ -144,9 +149,11 @@ impl Runtimes {
         found
     }
 
-    fn targets(&self, image: &Image<'_>) -> impl Iterator<Item = Target> {
+    fn targets<'i>(&'i self, image: &Image<'i>) -> impl Iterator<Item = Target> + use<'i> {
         let named = self.images.get(image.name()).map(Vec::as_slice).unwrap_or_default();
-        named.iter().chain(&self.wild_images).copied()
+        let name = image.name();
+        let wild = self.wild_images.iter().filter(move |(start, _)| name.starts_with(start.as_str()));
+        named.iter().copied().chain(wild.map(|(_, target)| *target))
     }
 
     /// The program that the command line starts: of several the last, but a server goes before everything else, and one

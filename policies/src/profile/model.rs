@@ -11,18 +11,20 @@ pub struct Model {
     pub name: String,
     /// How many parameters it has in all, experts included; `None` when the name does not tell.
     pub parameters: Option<u64>,
+    bytes: Option<u64>,
 }
 
 impl Model {
     /// A model of this name.
     pub fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), parameters: parameters(name) }
+        let parameters = parameters(name);
+        let bytes = parameters.map(|parameters| parameters.saturating_mul(bits_per_parameter(name)) / 8);
+        Self { name: name.to_owned(), parameters, bytes }
     }
 
     /// How many bytes its weights have, by the number of parameters and the precision that the name tells.
     pub fn bytes(&self) -> Option<u64> {
-        let bits = bits_per_parameter(&self.name);
-        self.parameters.map(|parameters| parameters.saturating_mul(bits) / 8)
+        self.bytes
     }
 }
 
@@ -42,7 +44,9 @@ pub(super) fn of(
             }
         }
         if facts.positional
-            && let Some(word) = command.words.get(after).filter(|word| !word.text.starts_with('-'))
+            // `serve` before the model is the program's own command, where the image's entrypoint is the bare program.
+            && let Some(word) = command.words.get(after..).unwrap_or_default().iter().find(|word| word.text != "serve")
+            && !word.text.starts_with('-')
         {
             return word.known.then(|| Model::named(&word.text));
         }

@@ -212,7 +212,12 @@ pub(super) fn wanted(
         && refused_by_place(pod, container, catalog).is_empty()
         && refused_by_role(pod, roles.0, roles.1, facts).is_empty()
         && probes.none_when.iter().all(|condition| start.holds(condition) == Some(false))
-        && group(pod, facts, start) == Ok(false)
+        && !grouped(pod, facts, start)
+}
+
+/// Whether the pod is, or may be, one of several that run one engine together.
+pub(super) fn grouped(pod: &Pod<'_>, facts: &Facts<'_>, start: &Start<'_, '_>) -> bool {
+    group(pod, facts, start) != Ok(false)
 }
 
 /// What the pod, its kind and its operator have against probes in this container.

@@ -156,6 +156,7 @@ impl Recognition {
         let wants_probes = probe::wanted(pod, container, (pod_role, role), &self, &facts, &start, catalog);
         ContainerProfile {
             wants_probes,
+            grouped: probe::grouped(pod, &facts, &start),
             component: variant.map(|variant| variant.component.clone()),
             role,
             serves: self.serves.is_ok(),

@@ -94,7 +94,7 @@ fn scripts_are_looked_into() {
         "args": ["vllm serve meta-llama/Llama-3.1-8B --port 8080 --tensor-parallel-size 2"]}),
     );
     assert_eq!((found.runtime.as_ref().map(|runtime| runtime.id.as_str()), found.port), (Some("vllm"), Some(8080)));
-    assert_eq!(found.model, Some(Model { name: "meta-llama/Llama-3.1-8B".into(), parameters: Some(8_000_000_000) }));
+    assert_eq!(found.model, Some(Model::named("meta-llama/Llama-3.1-8B")));
     assert_eq!(found.evidence[0], "command `vllm serve`");
     let ray = container(json!({"name": "a", "image": "vllm/vllm-openai:v0.11.0", "command": ["sh", "-c"],
         "args": ["ray start --address=$LWS_LEADER_ADDRESS:6379 --block"]}));
@@ -280,8 +280,16 @@ fn roles_and_the_main_container() {
         json!([{"name": "web", "image": "nginx", "resources": {"limits": {"nvidia.com/gpu": 0, "rdma/ib": 1}}}]),
     );
     assert!(!zero.ai && zero.accelerators.is_empty());
-    let unknown = deployed(json!([{"name": "x", "image": "x", "resources": {"limits": {"amd.com/gpu": "1"}}}]));
-    assert_eq!((unknown.role, unknown.ai), (Role::Inference, true));
+    let gpu = json!({"limits": {"amd.com/gpu": "1"}});
+    let unknown = deployed(json!([{"name": "x", "image": "x", "resources": gpu}]));
+    assert_eq!((unknown.role, unknown.ai), (Role::None, true));
+    let listening = deployed(json!([{"name": "x", "image": "x", "resources": gpu, "ports": [{"containerPort": 80}]}]));
+    assert_eq!((listening.role, listening.ai), (Role::Inference, true));
+    let command = deployed(json!([{"name": "x", "image": "vllm/vllm-openai:v1", "args": ["serve", "Qwen/Qwen3-32B"]}]));
+    assert_eq!(command.model.map(|model| model.name), Some("Qwen/Qwen3-32B".to_owned()));
+    let nodes = json!([{"name": "x", "image": "lmsysorg/sglang:v1", "command": ["python3", "-m", "sglang.launch_server"],
+        "args": ["--model-path", "x", "--nnodes", "2", "--node-rank", "0", "--host", "0.0.0.0"]}]);
+    assert!(deployed(nodes).containers[0].grouped);
     let web = deployed(
         json!([{"name": "x", "image": "x", "command": ["uvicorn", "main:app"], "env": [{"name": "HF_HOME", "value": "/x"}]}]),
     );

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::inventory::Sight;
+use crate::node::is_placeholder;
 use crate::object::Object;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::selector::Selector;
@@ -86,7 +87,7 @@ spec:
 fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     let scalable = object.definition().is_some_and(|kind| kind.scalable && !kind.gang && !kind.per_node);
     let [pod] = object.pods() else { return Vec::new() };
-    if !scalable || pod.is_gang() || !pod.profile().serves() || pod.operator().is_some() {
+    if !scalable || pod.is_gang() || !pod.profile().serves_alone() || pod.operator().is_some() {
         return Vec::new();
     }
     let identity = object.identity();
@@ -114,7 +115,9 @@ fn budget(object: &Object<'_>) -> Option<Value> {
     let selector = object.root().walk(&["spec", "selector"]);
     let selects = Selector::from_value(selector.value()).is_some_and(|selector| !selector.is_empty());
     let identity = object.identity();
-    if !selects || identity.name.is_empty() || identity.name.contains(['{', '$']) {
+    let labels = object.root().walk(&["spec", "selector", "matchLabels"]);
+    let placeholders = labels.entries().filter_map(|(_, value)| value.as_str()).any(is_placeholder);
+    if !selects || placeholders || identity.name.is_empty() || is_placeholder(identity.name) {
         return None;
     }
     let mut metadata = json!({"name": identity.name});

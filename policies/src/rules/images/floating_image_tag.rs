@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::image::Image;
+use crate::node::is_placeholder;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -49,19 +50,25 @@ spec:
 fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for container in pod.containers() {
-        let Some(written) = container.image().filter(|image| !image.contains(['{', '$', '<', '%'])) else { continue };
+        let Some(written) = container.image().filter(|image| !stands_for_another(image)) else { continue };
         let Ok(image) = Image::parse(written) else { continue };
         if image.digest.is_some() {
             continue;
         }
         let message = match image.tag {
-            None => format!("`{}` runs an image without a tag, which means `latest`", container.name()),
-            Some(tag) if is_floating(tag) => format!("`{}` runs an image by the moving tag `{tag}`", container.name()),
+            None => format!("{} runs an image without a tag, which means `latest`", container.title()),
+            Some(tag) if is_floating(tag) => format!("{} runs an image by the moving tag `{tag}`", container.title()),
             Some(_) => continue,
         };
         findings.push(RULE.finding(container.path().key("image"), message));
     }
     findings
+}
+
+/// Whether the reference is replaced before a kubelet sees it: by a template, by Istio's injector (`auto`), or by the build of
+/// an operator that was made with Kubebuilder.
+fn stands_for_another(image: &str) -> bool {
+    is_placeholder(image) || matches!(image, "auto" | "controller" | "controller:latest")
 }
 
 /// Whether projects move such a tag with each build.

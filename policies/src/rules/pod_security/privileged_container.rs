@@ -61,7 +61,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     privileged
         .filter(|(_, node)| node.value() == &Value::Bool(true))
         .map(|(container, node)| {
-            let message = format!("`{}` is privileged: a break-in there takes the whole node", container.name());
+            let message = format!("{} is privileged: a break-in there takes the whole node", container.title());
             RULE.finding(node.path().clone(), message)
         })
         .collect()

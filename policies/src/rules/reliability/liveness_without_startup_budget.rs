@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::probes::{Server, servers};
+use super::probes::{Server, patience, servers};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::node::integer;
@@ -58,10 +58,10 @@ spec:
           port: 8000
         initialDelaySeconds: 60
       startupProbe:
-        failureThreshold: 180
         httpGet:
           path: /health
           port: 8000
+        failureThreshold: 180
         periodSeconds: 10
         timeoutSeconds: 5
 ",
@@ -83,20 +83,14 @@ fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
     {
         return None;
     }
-    let field =
-        |name: &str, default: i64| integer(liveness.value().get(name)).filter(|value| *value >= 0).unwrap_or(default);
-    // Kubernetes' defaults; a period of 0 counts as unset.
-    let period = match field("periodSeconds", 10) {
-        0 => 10,
-        period => period,
-    };
-    let failures = field("failureThreshold", 3).max(1);
-    let patience = field("initialDelaySeconds", 0).saturating_add(period.saturating_mul(failures));
-    if u64::try_from(patience).unwrap_or(0) >= server.expected {
+    let patience = patience(&liveness);
+    if patience >= server.expected {
         return None;
     }
-    let message =
-        format!("{} is restarted {patience} s after its start unless it has loaded its model by then", server.name());
+    let message = format!(
+        "{} is restarted {patience} s after its start at the latest unless it has loaded its model by then",
+        server.name()
+    );
     let finding = RULE.finding(liveness.path().clone(), message);
     let Some(probe) = startup_like(liveness.value(), server) else { return Some(finding) };
     let title = format!("add a startup probe that gives it {} minutes to load", server.budget / 60);
@@ -115,7 +109,9 @@ fn startup_like(liveness: &Value, server: &Server<'_, '_>) -> Option<Value> {
         .collect();
     // Kubernetes wants exactly one; with another number it is not ours to say which is meant.
     let [(name, handler)] = handlers.as_slice() else { return None };
-    let timeout = integer(liveness.get("timeoutSeconds")).unwrap_or(1).max(5);
+    // Some servers need more than Kubernetes' one second to answer, which the author may not have met yet.
+    let fitting = server.startup().and_then(|probe| integer(probe.get("timeoutSeconds"))).unwrap_or(5);
+    let timeout = integer(liveness.get("timeoutSeconds")).unwrap_or(1).max(fitting);
     let tries = server.budget.div_ceil(10).max(1);
     Some(json!({**name: handler, "periodSeconds": 10, "timeoutSeconds": timeout, "failureThreshold": tries}))
 }

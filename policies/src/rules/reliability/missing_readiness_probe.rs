@@ -43,10 +43,10 @@ spec:
       image: vllm/vllm-openai:v0.11.0
       args: [--model, Qwen/Qwen3-8B]
       readinessProbe:
-        failureThreshold: 3
         httpGet:
           path: /health
           port: 8000
+        failureThreshold: 3
         periodSeconds: 10
         timeoutSeconds: 5
 ",

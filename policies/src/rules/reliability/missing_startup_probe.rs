@@ -45,10 +45,10 @@ spec:
       image: vllm/vllm-openai:v0.11.0
       args: [--model, Qwen/Qwen3-8B]
       startupProbe:
-        failureThreshold: 180
         httpGet:
           path: /health
           port: 8000
+        failureThreshold: 180
         periodSeconds: 10
         timeoutSeconds: 5
 ",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::container::Container;
 use crate::context::Context;
-use crate::node::Node;
+use crate::node::{Node, integer};
 use crate::profile::ContainerProfile;
 use crate::workload::{Controller, Pod};
 
@@ -39,9 +39,24 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
             let bytes = known.model.as_ref().and_then(|model| model.bytes());
             // The budget is longer than that by its factor, which is there for slow days and not for judging.
             let expected = budget.fixed_seconds + bytes.unwrap_or(TYPICAL_MODEL) / budget.bytes_per_second.max(1);
-            Server { container, known, budget: budget.seconds(bytes), expected, repairable }
+            // An author who waits longer for the server to be ready knows it better than we do.
+            let waits = patience(&container.get("readinessProbe"));
+            let seconds = budget.seconds(bytes).max(waits.min(budget.maximum_seconds));
+            Server { container, known, budget: seconds, expected, repairable }
         })
         .collect()
+}
+
+/// Seconds from the start of a container until a probe of the author's has failed often enough to count; 0 without one.
+/// Kubernetes' defaults stand in for what is left out.
+pub(super) fn patience(probe: &Node<'_>) -> u64 {
+    let field = |name: &str| integer(probe.value().get(name)).and_then(|value| u64::try_from(value).ok());
+    if probe.is_absent() {
+        return 0;
+    }
+    let period = field("periodSeconds").filter(|period| *period > 0).unwrap_or(10);
+    let failures = field("failureThreshold").unwrap_or(3).max(1);
+    field("initialDelaySeconds").unwrap_or(0).saturating_add(period.saturating_mul(failures))
 }
 
 impl<'a> Server<'_, 'a> {
@@ -92,14 +107,14 @@ impl<'a> Server<'_, 'a> {
     /// Why no probes can be put in, as the end of a message; empty where they can.
     pub(super) fn why_not(&self) -> String {
         match &self.known.probes {
-            Err(reasons) if !reasons.is_empty() => format!(" (none is put in: {})", reasons.join("; ")),
-            _ => String::new(),
+            Err(reasons) => reasons.first().map(|reason| format!(" (none is put in: {reason})")).unwrap_or_default(),
+            Ok(_) => String::new(),
         }
     }
 
     /// How the server is called in messages.
     pub(super) fn name(&self) -> String {
         let program = self.known.runtime.as_ref().map(|runtime| runtime.name.as_str()).unwrap_or_default();
-        format!("`{}` ({program})", self.container.name())
+        format!("{} ({program})", self.container.title())
     }
 }

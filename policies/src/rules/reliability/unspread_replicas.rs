@@ -6,7 +6,7 @@ use crate::catalog::Completion;
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::inventory::Sight;
-use crate::node::Node;
+use crate::node::{Node, is_placeholder};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::{Controller, Pod};
 
@@ -69,14 +69,14 @@ spec:
       affinity:
         podAntiAffinity:
           preferredDuringSchedulingIgnoredDuringExecution:
-            - podAffinityTerm:
+            - weight: 100
+              podAffinityTerm:
                 labelSelector:
                   matchLabels:
                     app: llm
                 matchLabelKeys:
                   - pod-template-hash
                 topologyKey: kubernetes.io/hostname
-              weight: 100
 ",
     fixable: Fixable::Safe,
     check: Check::Pod(check),
@@ -97,8 +97,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let controller = pod.controller();
     let replicated = matches!(controller, Controller::ReplicaSet | Controller::StatefulSet)
         || pod.definition().is_some_and(|kind| kind.scalable && !kind.per_node);
-    let placed_by_others =
-        pod.is_gang() || pod.is_queued() || pod.is_completed(Completion::Affinity) || pod.refuses("/affinity");
+    let placed_by_others = !pod.profile().serves_alone()
+        || pod.is_gang()
+        || pod.is_queued()
+        || pod.is_completed(Completion::Affinity)
+        || pod.refuses("/affinity");
     if !pod.has_spec() || !replicated || placed_by_others || !has_several(pod, controller, context) {
         return Vec::new();
     }
@@ -115,7 +118,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let affinity = spec.get("affinity");
     let finding = RULE.finding(affinity.path().clone(), "nothing keeps the replicas from being placed on one node");
     // Labels with placeholders in them would select nothing.
-    if labels.is_empty() || labels.values().filter_map(Value::as_str).any(|value| value.contains(['{', '$'])) {
+    if labels.is_empty() || labels.values().filter_map(Value::as_str).any(|value| is_placeholder(value)) {
         return vec![finding];
     }
     let mut term = json!({"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"});

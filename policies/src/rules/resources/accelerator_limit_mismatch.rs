@@ -83,7 +83,7 @@ fn check_container(container: &Container<'_>, context: &Context<'_>) -> Vec<Find
         };
         if limit.is_absent() {
             let message =
-                format!("`{}` requests {resource} without a limit: Kubernetes refuses the pod", container.name());
+                format!("{} requests {resource} without a limit: Kubernetes refuses the pod", container.title());
             let mut finding = RULE.finding(request.path().clone(), message);
             if requested > Quantity::ZERO && requested.is_whole() {
                 let fix =
@@ -93,8 +93,8 @@ fn check_container(container: &Container<'_>, context: &Context<'_>) -> Vec<Find
             findings.push(finding);
         } else if limited.is_some_and(|limited| limited != requested) {
             let message = format!(
-                "`{}` requests {} and is limited to {} {resource}: Kubernetes refuses the pod, they must be equal",
-                container.name(),
+                "{} requests {} and is limited to {} {resource}: Kubernetes refuses the pod, they must be equal",
+                container.title(),
                 shown(request.value()),
                 shown(limit.value())
             );
@@ -104,8 +104,8 @@ fn check_container(container: &Container<'_>, context: &Context<'_>) -> Vec<Find
     for (resource, limit) in limits.entries().filter(|(name, _)| is_ours(name, context)) {
         let Some(limited) = Quantity::from_value(limit.value()).filter(|limited| !limited.is_whole()) else { continue };
         let message = format!(
-            "`{}` is limited to {} {resource}: Kubernetes refuses the pod, devices are whole",
-            container.name(),
+            "{} is limited to {} {resource}: Kubernetes refuses the pod, devices are whole",
+            container.title(),
             shown(limit.value())
         );
         let whole = json!(limited.value().to_string());

@@ -78,7 +78,7 @@ fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'
     if !limit.is_absent() {
         return None;
     }
-    let message = format!("`{}` has no memory limit: it may take the memory of its whole node", container.name());
+    let message = format!("{} has no memory limit: it may take the memory of its whole node", container.title());
     let finding = RULE.finding(limit.path().clone(), message);
     let Some(value) = derived(container, pod, context) else { return Some(finding) };
     let title = format!("limit memory to {value}");

@@ -92,7 +92,7 @@ fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'
         [one] => format!("no {one}"),
         _ => "neither CPU nor memory".to_owned(),
     };
-    let message = format!("`{}` requests {words}: the scheduler reserves nothing for it", container.name());
+    let message = format!("{} requests {words}: the scheduler reserves nothing for it", container.title());
     let requests = resources.get("requests");
     let finding = RULE.finding(requests.path().clone(), message);
     let sizes: Option<Vec<_>> = missing

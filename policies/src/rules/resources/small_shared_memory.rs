@@ -118,8 +118,7 @@ fn check_container(
     if container.mounts(SHM) {
         return check_mounted(container, need, pod);
     }
-    let message = format!("`{}` works on {} accelerators over a /dev/shm of 64 MiB", container.name(), need.devices);
-    let finding = RULE.finding(container.path().clone(), message);
+    let finding = RULE.finding(container.path().clone(), message(container, need, "64Mi"));
     let Some(size) = largest.filter(|size| need.size.is_some() && leaves_room(container, *size)) else {
         return Some(finding);
     };
@@ -130,6 +129,11 @@ fn check_container(
         edits.insert(0, pod.spec().get("volumes").append(volume));
     }
     Some(finding.with_fix(Fix::safe(format!("mount a memory volume of {size} on {SHM}"), edits)))
+}
+
+fn message(container: &Container<'_>, need: &Need, size: &str) -> String {
+    let enough = need.size.map(|size| format!("; its makers use {size} at the least")).unwrap_or_default();
+    format!("{} works on {} accelerators over a /dev/shm of {size}{enough}", container.title(), need.devices)
 }
 
 /// Looks at the volume that is mounted there: one of memory with a bound below what the server needs is too small.
@@ -145,8 +149,7 @@ fn check_mounted(container: &Container<'_>, need: &Need, pod: &Pod<'_>) -> Optio
     if limit >= wanted {
         return None;
     }
-    let message = format!("`{}` works on {} accelerators over a /dev/shm of {limit}", container.name(), need.devices);
-    let finding = RULE.finding(bound.path().clone(), message);
+    let finding = RULE.finding(bound.path().clone(), message(container, need, &limit.to_string()));
     if !leaves_room(container, wanted) {
         return Some(finding);
     }

@@ -55,8 +55,8 @@ spec:
           nvidia.com/gpu: 1
   tolerations:
     - key: nvidia.com/gpu
-      effect: NoSchedule
       operator: Exists
+      effect: NoSchedule
 ",
     fixable: Fixable::Safe,
     check: Check::Pod(check),

@@ -4,7 +4,7 @@ use crate::catalog::{Catalog, Runtime};
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::node::text;
+use crate::node::{list, text};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -64,36 +64,35 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
 
 fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog: &Catalog) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for variable in container.get("env").items() {
-        let Some(name) = text(variable.value(), "name") else { continue };
-        let value = variable.get("value");
-        let Some(literal) = value.as_str() else { continue };
+    for (index, variable) in list(container.value(), "env").iter().enumerate() {
+        let Some((name, literal)) = text(variable, "name").zip(text(variable, "value")) else { continue };
         if is_credential(literal) || (names_secret(name) || catalog.is_secret_env(name, runtime)) && is_real(literal) {
             // The name alone: the value must not travel on into logs and reports.
             let message =
-                format!("the environment variable `{name}` of `{}` holds a credential in clear text", container.name());
-            findings.push(RULE.finding(value.path().clone(), message));
+                format!("the environment variable `{name}` of {} holds a credential in clear text", container.title());
+            findings.push(RULE.finding(container.path().key("env").index(index).key("value"), message));
         }
     }
     for field in ["command", "args"] {
-        let words: Vec<_> = container.get(field).items().collect();
+        let words = list(container.value(), field);
         for (index, word) in words.iter().enumerate() {
             let Some(written) = word.as_str() else { continue };
+            let place = |index: usize| container.path().key(field).index(index);
             let (flag, attached) = written.split_once('=').map_or((written, None), |(flag, value)| (flag, Some(value)));
             let (value, at) = match attached {
-                Some(value) => (Some(value), word),
-                None => (words.get(index + 1).and_then(|next| next.as_str()), words.get(index + 1).unwrap_or(word)),
+                Some(value) => (Some(value), index),
+                None => (words.get(index + 1).and_then(|next| next.as_str()), index + 1),
             };
             let given = flag.starts_with('-')
                 && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag))
                 && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
             if given {
                 let message =
-                    format!("the argument `{flag}` of `{}` holds a credential in clear text", container.name());
-                findings.push(RULE.finding(at.path().clone(), message));
+                    format!("the argument `{flag}` of {} holds a credential in clear text", container.title());
+                findings.push(RULE.finding(place(at), message));
             } else if written.split_whitespace().any(is_credential) {
-                let message = format!("an argument of `{}` holds a credential in clear text", container.name());
-                findings.push(RULE.finding(word.path().clone(), message));
+                let message = format!("an argument of {} holds a credential in clear text", container.title());
+                findings.push(RULE.finding(place(index), message));
             }
         }
     }
@@ -120,11 +119,13 @@ fn names_secret(name: &str) -> bool {
         "CONNECTION_STRING",
         "CREDENTIALS_JSON",
     ];
-    let upper = name.to_ascii_uppercase();
+    let bytes = name.as_bytes();
     // A variable of counts and limits is named after tokens too, but in the plural: MAX_TOKENS.
-    ENDINGS
-        .iter()
-        .any(|ending| upper.strip_suffix(ending).is_some_and(|rest| rest.is_empty() || rest.ends_with(['_', '-'])))
+    ENDINGS.iter().any(|ending| {
+        let Some(start) = bytes.len().checked_sub(ending.len()) else { return false };
+        bytes[start..].eq_ignore_ascii_case(ending.as_bytes())
+            && (start == 0 || matches!(bytes[start - 1], b'_' | b'-'))
+    })
 }
 
 fn flag_names_secret(flag: &str) -> bool {
