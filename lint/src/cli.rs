@@ -193,7 +193,7 @@ pub(crate) struct AdmitArgs {
 /// `buttress explain`
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The name of the rule
+    /// The name of the rule; `buttress rules` lists them
     #[arg(value_name = "RULE")]
     pub(crate) rule: String,
 }
@@ -282,6 +282,11 @@ impl LintArgs {
     /// Whether repairs are computed, be it to write or to show them.
     pub(crate) fn repairs(&self) -> bool {
         self.fix || self.unsafe_fixes || self.diff
+    }
+
+    /// Whether repairs are written into the files.
+    pub(crate) fn writes(&self) -> bool {
+        self.repairs() && !self.diff
     }
 
     /// Whether one of the reports is the pretty one.

@@ -23,8 +23,8 @@ use crate::session::{CLEAN, FAILED, FOUND, Outcome, Session};
 use crate::source::{Input, Origin, Problem, may_hold_objects};
 use crate::write::replace;
 
-/// How many bytes of text stay parsed from the first look to the second; a parsed text takes some twenty times its
-/// length. The rest is read twice, which costs time and no memory.
+/// How many bytes of text stay parsed from the first look to the second, of the files that need one; a parsed text takes
+/// some twenty times its length. The rest is read twice, which costs time and no memory.
 const KEPT_BYTES: usize = 5 << 19;
 
 /// Runs the command.
@@ -61,12 +61,12 @@ struct Work<'a> {
 
 /// An input after the first look.
 enum Seen {
+    /// There is nothing left to do.
+    Settled(Done),
     /// It is in memory.
     Kept(File),
     /// It is to be read again.
     Dropped,
-    /// It cannot be read.
-    Failed(Problem),
 }
 
 /// What came of one input.
@@ -112,16 +112,25 @@ impl Work<'_> {
             .collect()
     }
 
-    /// Reads an input, asks what it says of others, and keeps it when there is room.
+    /// Reads an input and asks what it says of others. Most are judged by that: only where a rule wanted to know of
+    /// other objects must the whole project be known first, and the input is kept for that when there is room.
     fn look(&self, input: &Input, kept: &AtomicUsize, facts: impl Fn(&File) -> Inventory) -> (Seen, Inventory) {
         self.progress.step();
         let text = match input.read() {
             Ok(text) => text,
-            Err(problem) => return (Seen::Failed(problem), Inventory::unknown()),
+            Err(problem) => return (Seen::Settled(Done::failed(problem)), Inventory::unknown()),
         };
         let length = text.len();
         let file = File::parse(text);
         let said = facts(&file);
+        // Nothing is written before everything is read: one file may be reached by two names.
+        if !self.args.writes() {
+            let nothing = Inventory::unknown();
+            let done = self.treat(input, &file, &nothing);
+            if !nothing.was_asked() {
+                return (Seen::Settled(done), said);
+            }
+        }
         // A lone file is kept whatever its length: to read it again would take the same room.
         let before = kept.fetch_add(length, Ordering::Relaxed);
         let room = before == 0 || before + length <= KEPT_BYTES;
@@ -133,21 +142,25 @@ impl Work<'_> {
 
     fn finish(&self, input: &Input, seen: Seen, inventories: &Inventories) -> Done {
         let file = match seen {
+            Seen::Settled(done) => return done,
             Seen::Kept(file) => file,
             Seen::Dropped => match input.read() {
                 Ok(text) => File::parse(text),
                 Err(problem) => return Done::failed(problem),
             },
-            Seen::Failed(problem) => return Done::failed(problem),
         };
-        let inventory = inventories.of(input);
+        self.treat(input, &file, inventories.of(input))
+    }
+
+    /// Judges a file, or repairs it.
+    fn treat(&self, input: &Input, file: &File, inventory: &Inventory) -> Done {
         let snippets = self.snippets();
         if !self.args.repairs() {
-            return Done { verdict: judge(input, &file, inventory, self.bench, snippets), ..Done::default() };
+            return Done { verdict: judge(input, file, inventory, self.bench, snippets), ..Done::default() };
         }
         let fixer = Fixer {
             input,
-            file: &file,
+            file,
             inventory,
             bench: self.bench,
             limit: if self.args.unsafe_fixes { Safety::Unsafe } else { Safety::Safe },
@@ -155,7 +168,7 @@ impl Work<'_> {
             places_in_new: !self.args.diff,
         };
         let repair = fixer.run();
-        self.settle(input, &file, inventory, repair)
+        self.settle(input, file, inventory, repair)
     }
 
     /// Shows or writes what a repair made.

@@ -26,6 +26,9 @@ pub fn check_object(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> 
     let mut findings = Vec::new();
     for rule in RULES {
         let Some(severity) = context.policy.severity(rule) else { continue };
+        if matches!(rule.check, Check::Pod(_)) && object.pods().is_empty() {
+            continue;
+        }
         let first = findings.len();
         match rule.check {
             Check::Object(check) => findings.extend(check(object, context)),

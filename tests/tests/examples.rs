@@ -91,29 +91,25 @@ fn of_the_good_ones_there_is_nothing_to_say() {
 
 #[test]
 fn each_bad_one_has_a_defect_and_is_calm_once_repaired() {
-    let mut examples = examples();
+    let examples = examples();
     let policy = Effective::recommended();
     let before = inventory(&examples, &policy);
-    for index in 0..examples.len() {
-        let example = &examples[index];
-        if !example.name.starts_with("bad/") {
-            continue;
-        }
+    let mut repaired = Vec::new();
+    for example in examples.iter().filter(|example| example.name.starts_with("bad/")) {
         let context = context(&policy, &before, example);
         let worst = found(example, &context).iter().map(|finding| finding.severity).max();
         assert!(worst >= Some(Severity::Warning), "{}: the worst is {worst:?}", example.name);
-        let mut repaired = Vec::new();
-        let mut companions = Vec::new();
+        let (mut objects, mut companions) = (Vec::new(), Vec::new());
         for object in &example.objects {
             let result = repair(object, &context, Safety::Safe);
-            repaired.push(result.object);
+            objects.push(result.object);
             companions.extend(result.companions);
         }
-        repaired.extend(companions);
-        examples[index].objects = repaired;
+        objects.extend(companions);
+        repaired.push(Example { name: example.name.clone(), objects });
     }
-    let after = inventory(&examples, &policy);
-    for example in &examples {
+    let after = inventory(&repaired, &policy);
+    for example in &repaired {
         let context = context(&policy, &after, example);
         for finding in found(example, &context) {
             let safe = finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe);

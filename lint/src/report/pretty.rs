@@ -24,6 +24,8 @@ pub(crate) fn write(report: &Report, args: &LintArgs, look: Look, out: &mut dyn 
     let theme = if look.colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_links(false)
+        // Names and flags are there to be copied, so that no hyphen may end a line.
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
         .with_width(look.width.unwrap_or(WIDTH).clamp(40, 160))
         .with_context_lines(1);
     let most = if args.max_diagnostics == 0 { usize::MAX } else { args.max_diagnostics };
@@ -71,7 +73,7 @@ fn sum(report: &Report, args: &LintArgs, look: Look, out: &mut dyn Write) -> io:
         for (number, severity, one, many) in [
             (summary.error, Severity::Error, "error", "errors"),
             (summary.warning, Severity::Warning, "warning", "warnings"),
-            (summary.advice, Severity::Advice, "advice", "advices"),
+            (summary.advice, Severity::Advice, "piece of advice", "pieces of advice"),
         ] {
             if number > 0 {
                 let paint = Paint::new(look.colour, super::concise::colour_of(severity));

@@ -81,21 +81,7 @@ impl Folder {
 
     /// Runs a command line through the seam, with a text to read.
     pub(crate) fn run_with(&self, line: &str, stdin: &str) -> Ran {
-        let (out, err) = (Sink::default(), Sink::default());
-        let mut session = Session {
-            directory: self.path().to_owned(),
-            stdin: Box::new(Cursor::new(stdin.to_owned().into_bytes())),
-            stdout: Box::new(out.clone()),
-            stderr: Box::new(err.clone()),
-            colour_out: false,
-            colour_err: false,
-            terminal_err: false,
-            width: None,
-            today: jiff::civil::date(2026, 11, 22),
-        };
-        let arguments = std::iter::once("buttress").chain(line.split_whitespace());
-        let code = run(arguments, &mut session);
-        Ran { code, out: out.text(), err: err.text() }
+        run_in(self.path(), line, stdin)
     }
 
     /// Runs the real binary.
@@ -117,6 +103,25 @@ impl Folder {
             err: String::from_utf8(output.stderr).unwrap(),
         }
     }
+}
+
+/// Runs a command line through the seam, in any folder.
+pub(crate) fn run_in(folder: &Path, line: &str, stdin: &str) -> Ran {
+    let (out, err) = (Sink::default(), Sink::default());
+    let mut session = Session {
+        directory: folder.to_owned(),
+        stdin: Box::new(Cursor::new(stdin.to_owned().into_bytes())),
+        stdout: Box::new(out.clone()),
+        stderr: Box::new(err.clone()),
+        colour_out: false,
+        colour_err: false,
+        terminal_err: false,
+        width: None,
+        today: jiff::civil::date(2026, 11, 22),
+    };
+    let arguments = std::iter::once("buttress").chain(line.split_whitespace());
+    let code = run(arguments, &mut session);
+    Ran { code, out: out.text(), err: err.text() }
 }
 
 impl Ran {

@@ -203,7 +203,7 @@ impl Catalog {
 
     /// The runtime that an image holds.
     pub fn runtime_by_image(&self, image: &Image<'_>) -> Option<ImageMatch<'_>> {
-        self.runtimes.image(image)
+        self.image(image).1
     }
 
     /// The runtime that a command line starts.
@@ -213,7 +213,12 @@ impl Catalog {
 
     /// What an image is that is named like a runtime and does not run it.
     pub fn look_alike(&self, image: &Image<'_>) -> Option<&LookAlike> {
-        self.runtimes.look_alike(image)
+        self.image(image).0
+    }
+
+    /// What the image only looks like, or else the program that it holds.
+    pub fn image(&self, image: &Image<'_>) -> (Option<&LookAlike>, Option<ImageMatch<'_>>) {
+        self.runtimes.image(image)
     }
 
     /// Whether a variable of this name holds a secret, in AI workloads at large or in `runtime`.

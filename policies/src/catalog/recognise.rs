@@ -50,9 +50,8 @@ pub(super) struct Runtimes {
     all: Vec<Arc<Runtime>>,
     look_alikes: Vec<LookAlike>,
     images: HashMap<String, Vec<Target>>,
-    /// Images whose last segment is a pattern, or that name only the first ones, with the signs that the last segment
-    /// starts with: comparing those is cheaper than matching, and mostly false.
-    wild_images: Vec<(String, Target)>,
+    /// Images whose last segment is a pattern, or that name only the first ones.
+    wild_images: Vec<Wild>,
     /// By their first word.
     phrases: HashMap<String, Vec<Phrase>>,
     /// Phrases whose first word is a pattern.
@@ -63,6 +62,40 @@ pub(super) struct Runtimes {
 enum Target {
     Runtime(usize, usize),
     LookAlike(usize),
+}
+
+/// An image by pattern, with signs that stand in every image that matches: to look for those is cheaper than to match, and
+/// mostly in vain.
+#[derive(Clone, Debug)]
+struct Wild {
+    literal: String,
+    /// Whether the last segment starts with them; they may else stand anywhere in the path.
+    leading: bool,
+    target: Target,
+}
+
+impl Wild {
+    fn new(repository: &str, target: Target) -> Self {
+        let last = repository.rsplit('/').next().unwrap_or_default();
+        let leading = &last[..last.find(GLOB_SIGNS).unwrap_or(last.len())];
+        if !leading.is_empty() {
+            return Self { literal: leading.to_owned(), leading: true, target };
+        }
+        // `[a-z]` and `{a,b}` hold signs that need not be there; no pattern of ours has them, but a Policy's may.
+        let plain = |part: &&str| !part.contains([']', '}', ',']);
+        let longest = repository.split(GLOB_SIGNS).filter(plain).max_by_key(|part| part.len()).unwrap_or_default();
+        let longest = longest.trim_matches('/').rsplit('/').next().unwrap_or_default();
+        Self { literal: longest.to_owned(), leading: false, target }
+    }
+
+    fn may_match(&self, image: &Image<'_>) -> bool {
+        if !self.leading {
+            let holds = |text: &str| text.contains(&self.literal);
+            return holds(image.path) || image.registry.is_some_and(holds);
+        }
+        let (name, literal) = (image.name().as_bytes(), self.literal.as_bytes());
+        name.first() == literal.first() && name.starts_with(literal)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -111,11 +144,7 @@ impl Runtimes {
         for (repository, target) in images {
             match repository.rsplit('/').next() {
                 Some(last) if !is_glob(last) => self.images.entry(last.to_owned()).or_default().push(target),
-                Some("**") | None => self.wild_images.push((String::new(), target)),
-                Some(last) => {
-                    let literal = last.find(['*', '?', '[', '{']).unwrap_or(last.len());
-                    self.wild_images.push((last[..literal].to_owned(), target));
-                }
+                _ => self.wild_images.push(Wild::new(&repository, target)),
             }
         }
     }
@@ -128,32 +157,32 @@ impl Runtimes {
         self.all.binary_search_by(|known| known.id.as_str().cmp(id)).ok().map(|at| &self.all[at])
     }
 
-    /// What the image only looks like, if it is known for that.
-    pub(super) fn look_alike(&self, image: &Image<'_>) -> Option<&LookAlike> {
-        self.targets(image).find_map(|target| match target {
-            Target::LookAlike(at) => Some(&self.look_alikes[at]).filter(|entry| entry.image.matches(image)),
-            Target::Runtime(..) => None,
-        })
-    }
-
-    /// The program that the image holds; a confirmed rule goes before others.
-    pub(super) fn image(&self, image: &Image<'_>) -> Option<ImageMatch<'_>> {
+    /// What the image only looks like, if it is known for that, or the program that it holds; a confirmed rule goes before
+    /// others.
+    pub(super) fn image(&self, image: &Image<'_>) -> (Option<&LookAlike>, Option<ImageMatch<'_>>) {
         let mut found: Option<ImageMatch<'_>> = None;
         for target in self.targets(image) {
-            let Target::Runtime(at, rule) = target else { continue };
-            let rule = &self.all[at].images[rule];
-            if found.is_none_or(|found| !found.sure && !rule.unsure) && rule.matches(image) {
-                found = Some(ImageMatch { runtime: &self.all[at], sure: !rule.unsure });
+            match target {
+                Target::LookAlike(at) if self.look_alikes[at].image.matches(image) => {
+                    return (Some(&self.look_alikes[at]), None);
+                }
+                Target::LookAlike(_) => {}
+                Target::Runtime(at, rule) => {
+                    let rule = &self.all[at].images[rule];
+                    if found.is_none_or(|found| !found.sure && !rule.unsure) && rule.matches(image) {
+                        found = Some(ImageMatch { runtime: &self.all[at], sure: !rule.unsure });
+                    }
+                }
             }
         }
-        found
+        (None, found)
     }
 
     fn targets<'i>(&'i self, image: &Image<'i>) -> impl Iterator<Item = Target> + use<'i> {
         let named = self.images.get(image.name()).map(Vec::as_slice).unwrap_or_default();
-        let name = image.name();
-        let wild = self.wild_images.iter().filter(move |(start, _)| name.starts_with(start.as_str()));
-        named.iter().copied().chain(wild.map(|(_, target)| *target))
+        let image = *image;
+        let wild = self.wild_images.iter().filter(move |wild| wild.may_match(&image));
+        named.iter().copied().chain(wild.map(|wild| wild.target))
     }
 
     /// The program that the command line starts: of several the last, but a server goes before everything else, and one
@@ -227,8 +256,11 @@ pub(crate) fn matches_end(pattern: &str, image: &Image<'_>) -> bool {
     false
 }
 
+/// The signs that make a text a pattern.
+const GLOB_SIGNS: [char; 4] = ['*', '?', '[', '{'];
+
 fn is_glob(text: &str) -> bool {
-    text.contains(['*', '?', '[', '{'])
+    text.contains(GLOB_SIGNS)
 }
 
 /// The words of a phrase.

@@ -78,11 +78,11 @@ impl Recognition {
     /// The program alone, whatever the way of running it.
     fn by_name(container: &Container<'_>, told: &Told<'_>, catalog: &Catalog) -> Self {
         let Told { image, environment, line } = told;
-        if let Some(what) = image.as_ref().and_then(|image| catalog.look_alike(image)) {
+        let (look_alike, by_image) = image.as_ref().map(|image| catalog.image(image)).unwrap_or_default();
+        if let Some(what) = look_alike {
             let evidence = vec![format!("image `{}` is {}", container.image().unwrap_or_default(), what.what)];
             return Self { role: Role::Infrastructure, evidence, ..Self::default() };
         }
-        let by_image = image.as_ref().and_then(|image| catalog.runtime_by_image(image));
         let by_command = catalog
             .runtime_by_command(line)
             .filter(|found| !found.runtime.generic || has_ai_hints(container, environment, catalog))
@@ -119,7 +119,7 @@ impl Recognition {
                 variant: None,
             };
         }
-        for runtime in catalog.runtimes() {
+        for runtime in catalog.runtimes().iter().filter(|runtime| !runtime.env.is_empty()) {
             if let Some(name) = runtime.env.iter().find(|name| environment.names().any(|set| set == name.as_str())) {
                 return Self {
                     runtime: Some(Arc::clone(runtime)),

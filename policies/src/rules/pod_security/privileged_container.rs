@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::is_node_agent;
+use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
@@ -56,11 +57,15 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if is_node_agent(pod, context) {
         return Vec::new();
     }
-    let privileged =
-        pod.containers().iter().map(|container| (container, container.get("securityContext").get("privileged")));
-    privileged
-        .filter(|(_, node)| node.value() == &Value::Bool(true))
-        .map(|(container, node)| {
+    let is_privileged = |container: &&Container<'_>| {
+        container.value().get("securityContext").and_then(|context| context.get("privileged"))
+            == Some(&Value::Bool(true))
+    };
+    pod.containers()
+        .iter()
+        .filter(is_privileged)
+        .map(|container| {
+            let node = container.get("securityContext").get("privileged");
             let message = format!("{} is privileged: a break-in there takes the whole node", container.title());
             RULE.finding(node.path().clone(), message)
         })

@@ -72,6 +72,15 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn check_container(container: &Container<'_>, context: &Context<'_>) -> Vec<Finding> {
+    // Most containers ask for nothing but cpu and memory, which are no business of this rule.
+    let lists = container
+        .value()
+        .get("resources")
+        .into_iter()
+        .flat_map(|resources| [resources.get("requests"), resources.get("limits")]);
+    if !lists.flatten().filter_map(Value::as_object).flat_map(|list| list.keys()).any(|name| name.contains('/')) {
+        return Vec::new();
+    }
     let resources = container.get("resources");
     let (requests, limits) = (resources.get("requests"), resources.get("limits"));
     let mut findings = Vec::new();

@@ -1,6 +1,6 @@
 //! `missing-requests`: an AI container that tells the scheduler nothing about the CPU or memory it needs.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::sizes;
 use crate::catalog::Completion;
@@ -85,7 +85,10 @@ fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'
     let missing: Vec<&str> = ["cpu", "memory"]
         .into_iter()
         // A limit alone is a request of the same size, which the API server fills in.
-        .filter(|resource| ["requests", "limits"].iter().all(|list| resources.get(list).get(resource).is_absent()))
+        .filter(|resource| {
+            let given = |list: &str| resources.value().get(list).and_then(|list| list.get(resource));
+            ["requests", "limits"].iter().all(|list| given(list).is_none_or(Value::is_null))
+        })
         .collect();
     let words = match missing.as_slice() {
         [] => return None,
