@@ -1,7 +1,7 @@
 //! How much longer judging real manifests takes than only reading them, and how soon one file has its first finding.
 //!
-//! `BUTTRESS_CORPUS=folder cargo bench --package buttress --bench corpus` measures over that folder, warm, in turns, and prints medians.
-//! On one thread the ratio is that of the processor's time; on all it is that of the clock.
+//! `BUTTRESS_CORPUS=folder cargo bench --package buttress --bench corpus` measures over that folder, warm and in turns,
+//! and prints medians. On one thread the ratio is that of the processor's time; on all it is that of the clock.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark tells its figures to whoever runs it")]
 
 use std::io::{Read, sink};
