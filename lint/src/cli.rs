@@ -148,7 +148,7 @@ pub(crate) struct LintArgs {
     /// How many findings the pretty report shows in full; 0 for all
     #[arg(long, value_name = "N", default_value_t = 200, help_heading = "Output")]
     pub(crate) max_diagnostics: usize,
-    /// No summary, notes or progress
+    /// Findings only: no summary, notes or progress
     #[arg(long, short, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Say also what was skipped, and why

@@ -219,7 +219,8 @@ fn collect(gathered: Gathered, done: Vec<Done>) -> Report {
         report.summary.fixed += fixed;
         report.summary.changed += usize::from(changed);
         if input.named && !verdict.counts() {
-            report.notes.push(format!("{}: holds no Kubernetes manifest", input.name));
+            let name = if input.name == "-" { "stdin" } else { &input.name };
+            report.notes.push(format!("{name}: holds no Kubernetes manifest"));
         }
         report.findings.extend(verdict.found);
         report.problems.extend(verdict.problems);
