@@ -101,6 +101,8 @@ fn what_other_files_of_the_project_hold_counts() {
     let folder = Folder::new(&[("app/deploy.yaml", deployment)]);
     let line = "lint app/deploy.yaml --format json --select missing-disruption-budget";
     assert_eq!(folder.run(line).findings().len(), 1);
+    let diff = "lint app/deploy.yaml --diff --select missing-disruption-budget";
+    assert!(folder.run(diff).out.contains("+kind: PodDisruptionBudget\n"));
     // Of what comes by a pipe nobody knows what stands beside it.
     assert!(
         folder.run_with("lint - --format json --select missing-disruption-budget", deployment).findings().is_empty()
@@ -111,6 +113,7 @@ fn what_other_files_of_the_project_hold_counts() {
          selector: {matchLabels: {app: llm}}\n",
     );
     assert!(folder.run(line).findings().is_empty());
+    assert_eq!(folder.run(diff).out, "");
 }
 
 #[test]
