@@ -13,6 +13,9 @@ use crate::rules::RULES;
 /// What the prefix of an annotation that exempts its workload from a rule is: `buttress.dev/allow-<rule>: "reason"`.
 pub const ALLOW_PREFIX: &str = "buttress.dev/allow-";
 
+/// The annotation that leaves the repairs of the rules it names out: `buttress.dev/skip: "rule,rule"`.
+pub const SKIP: &str = "buttress.dev/skip";
+
 /// What is wrong with `object`, in the order of the rules' names and, within a rule, of the object.
 ///
 /// A fix is left out of a finding where the Policy turned the rule's repair off, or where the workload's
@@ -98,10 +101,8 @@ fn exemption(rule: &'static Rule, object: &Object<'_>, context: &Context<'_>) ->
 
 /// Whether the owner of the workload exempted it by annotation, and may: the reason must not be empty.
 fn allowed_by_annotation(rule: &'static Rule, metadata: Option<&Value>, context: &Context<'_>) -> bool {
-    let annotations = metadata.and_then(|metadata| metadata.get("annotations")?.as_object());
-    let reason = annotations.and_then(|annotations| {
-        annotations.iter().find(|(key, _)| key.strip_prefix(ALLOW_PREFIX) == Some(rule.name)).map(|(_, reason)| reason)
-    });
+    let annotations = metadata.and_then(|metadata| metadata.get("annotations"));
+    let reason = annotations.and_then(|annotations| annotations.get(format!("{ALLOW_PREFIX}{}", rule.name)));
     reason.and_then(Value::as_str).is_some_and(|reason| !reason.trim().is_empty())
         && context.policy.owner_may_allow(rule)
 }

@@ -167,12 +167,12 @@ impl<'a> Container<'a> {
         found
     }
 
-    /// Whether a volume is mounted at `mount_path`; a trailing slash does not matter.
+    /// Whether a volume is mounted at `mount_path` or above it.
     pub fn mounts(&self, mount_path: &str) -> bool {
         list(self.value, "volumeMounts")
             .iter()
             .filter_map(|mount| text(mount, "mountPath"))
-            .any(|path| path.trim_end_matches('/') == mount_path)
+            .any(|path| covers(path, mount_path))
     }
 
     /// Whether something that Kubernetes would not resolve stands in the fields that tell what runs: the braces of
@@ -184,6 +184,12 @@ impl<'a> Container<'a> {
                 .iter()
                 .any(|field| list(self.value, field).iter().filter_map(Value::as_str).any(braces))
     }
+}
+
+/// Whether a mount at `path` takes the place of what is at `wanted`: it is mounted there, or above.
+pub(crate) fn covers(path: &str, wanted: &str) -> bool {
+    let parts = |path: &'_ str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    path.starts_with('/') && parts(wanted).starts_with(&parts(path))
 }
 
 fn words(items: &[Value]) -> Vec<Cow<'_, str>> {

@@ -144,10 +144,12 @@ impl Inventory {
                 selector: spec.get("selector").and_then(Selector::from_value),
             }),
             ("autoscaling", "HorizontalPodAutoscaler") => {
-                self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicas")).unwrap_or(1)));
+                let floor = integer(spec.get("minReplicas")).unwrap_or(1);
+                self.autoscalers.extend(autoscaler(spec, namespace, floor, measured_by_hpa(spec)));
             }
             ("keda.sh", "ScaledObject") => {
-                self.autoscalers.extend(horizontal(spec, namespace, integer(spec.get("minReplicaCount")).unwrap_or(0)));
+                let floor = integer(spec.get("minReplicaCount")).unwrap_or(0);
+                self.autoscalers.extend(autoscaler(spec, namespace, floor, measured_by_keda(spec)));
             }
             ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
                 self.vertical_autoscalers
@@ -199,6 +201,23 @@ impl Inventory {
         self.answer(found)
     }
 
+    /// Whether a budget of this name is, or may be, in `namespace` already.
+    pub fn has_budget_named(&self, name: &str, namespace: Option<&str>) -> bool {
+        self.note_question();
+        self.budgets.iter().any(|budget| budget.name == name && may_meet(budget.namespace.as_deref(), namespace))
+    }
+
+    /// Whether `selector` selects pods of a workload that is another than `workload`, or a workload of another kind has its
+    /// name: a budget made for the one would then be about the other too, or take its place.
+    pub fn is_contested(&self, selector: &Selector, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        self.note_question();
+        self.workloads.iter().filter(|other| may_meet(other.namespace.as_deref(), namespace)).any(|other| {
+            let same_kind = other.kind.0 == workload.group && other.kind.1 == workload.kind;
+            let same_name = other.name == workload.name;
+            !(same_kind && same_name) && (same_name && other.scalable || selector.matches(|key| other.label(key)))
+        })
+    }
+
     /// The autoscalers that target the workload, in its namespace or in one that is not named.
     pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
         let found: Vec<_> = self.autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
@@ -225,11 +244,7 @@ impl Inventory {
             .workloads
             .iter()
             .filter(|workload| workload.namespace.as_deref() == namespace)
-            .filter(|workload| {
-                selector.matches(|key| {
-                    workload.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-                })
-            })
+            .filter(|workload| selector.matches(|key| workload.label(key)))
             .collect();
         let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
         let same_file: Vec<_> = found.iter().filter(|workload| workload.origin == origin).copied().collect();
@@ -255,6 +270,10 @@ impl Inventory {
 }
 
 impl Sighted {
+    fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
     /// The workload as an identity, to ask for its autoscalers.
     pub fn identity(&self) -> Identity<'_> {
         Identity {
@@ -275,25 +294,44 @@ fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-fn horizontal(spec: &Value, namespace: Option<String>, floor: i64) -> Option<Autoscaler> {
-    let target = spec.get("scaleTargetRef")?;
-    let mut utilization_of = Vec::new();
-    if spec.get("targetCPUUtilizationPercentage").is_some_and(|value| !value.is_null()) {
-        utilization_of.push("cpu".to_owned());
+fn autoscaler(spec: &Value, namespace: Option<String>, floor: i64, utilization_of: Vec<String>) -> Option<Autoscaler> {
+    Some(Autoscaler { target: Target::of(spec.get("scaleTargetRef")?, namespace)?, floor, utilization_of })
+}
+
+/// The resources whose use a HorizontalPodAutoscaler measures against the request. One that names no metric measures CPU: the
+/// API server defaults it to 80 % (kubernetes/kubernetes `pkg/apis/autoscaling/v2/defaults.go`).
+fn measured_by_hpa(spec: &Value) -> Vec<String> {
+    let metrics = list(spec, "metrics");
+    if metrics.is_empty() {
+        return vec!["cpu".to_owned()];
     }
-    for metric in list(spec, "metrics") {
-        // autoscaling/v2 nests the target; v2beta1 has `targetAverageUtilization`; KEDA has none of them here.
+    let mut measured = Vec::new();
+    for metric in metrics {
+        // autoscaling/v2 nests the target; v2beta1 has `targetAverageUtilization`.
         for source in ["resource", "containerResource"] {
             let Some(resource) = metric.get(source) else { continue };
             let nested = resource.get("target").is_some_and(|target| {
                 text(target, "type") == Some("Utilization") || target.get("averageUtilization").is_some()
             });
             if nested || resource.get("targetAverageUtilization").is_some() {
-                utilization_of.extend(text(resource, "name").map(str::to_owned));
+                measured.extend(text(resource, "name").map(str::to_owned));
             }
         }
     }
-    Some(Autoscaler { target: Target::of(target, namespace)?, floor, utilization_of })
+    measured
+}
+
+/// The same of a KEDA ScaledObject, whose `cpu` and `memory` triggers measure utilisation unless they say otherwise.
+fn measured_by_keda(spec: &Value) -> Vec<String> {
+    let triggers = list(spec, "triggers").iter().filter(|trigger| {
+        let metadata_type = trigger.get("metadata").and_then(|metadata| text(metadata, "type"));
+        text(trigger, "metricType").or(metadata_type).unwrap_or("Utilization") == "Utilization"
+    });
+    triggers
+        .filter_map(|trigger| text(trigger, "type"))
+        .filter(|kind| matches!(*kind, "cpu" | "memory"))
+        .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]

@@ -375,7 +375,7 @@ impl<'a> Pod<'a> {
     /// Whether the pod or template was told by annotation to be left alone by the repair of `rule`:
     /// `buttress.dev/skip: "rule,rule"`. One on the object that makes the pods would not be seen at admission.
     pub fn skips(&self, rule: &str) -> bool {
-        self.annotation("buttress.dev/skip").is_some_and(|names| names.split(',').any(|name| name.trim() == rule))
+        self.annotation(crate::check::SKIP).is_some_and(|names| names.split(',').any(|name| name.trim() == rule))
     }
 }
 

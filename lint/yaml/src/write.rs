@@ -54,8 +54,19 @@ pub(crate) fn lines(value: &Value, format: &Format) -> Vec<String> {
 pub(crate) fn ordered(map: &Map<String, Value>) -> Vec<(&String, &Value)> {
     let rank = |key: &str| {
         let first = [
-            "apiVersion", "kind", "metadata", "name", "namespace", "key", "operator", "value", "weight", "exec", "grpc",
-            "httpGet", "tcpSocket",
+            "apiVersion",
+            "kind",
+            "metadata",
+            "name",
+            "namespace",
+            "key",
+            "operator",
+            "value",
+            "weight",
+            "exec",
+            "grpc",
+            "httpGet",
+            "tcpSocket",
         ];
         first.iter().position(|known| *known == key).unwrap_or(first.len())
     };

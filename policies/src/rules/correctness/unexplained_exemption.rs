@@ -1,6 +1,6 @@
 //! `unexplained-exemption`: an annotation that exempts a workload without a reason, or from no rule.
 
-use crate::check::ALLOW_PREFIX;
+use crate::check::{ALLOW_PREFIX, SKIP};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::Node;
@@ -53,15 +53,39 @@ spec:
 
 fn check(object: &Object<'_>, _: &Context<'_>) -> Vec<Finding> {
     let own = object.root().get("metadata");
-    let templates = object.pods().iter().filter_map(|pod| pod.metadata().cloned());
-    let mut findings = Vec::new();
-    for metadata in [own.clone()].into_iter().chain(templates.filter(|metadata| metadata.path() != own.path())) {
+    let mut findings: Vec<Finding> =
+        own.get("annotations").entries().filter_map(|(key, value)| check_annotation(key, &value)).collect();
+    let templates: Vec<_> = object
+        .pods()
+        .iter()
+        .filter_map(|pod| pod.metadata())
+        .filter(|metadata| metadata.path() != own.path())
+        .collect();
+    if !templates.is_empty() {
+        findings.extend(own.get("annotations").entries().filter_map(|(key, value)| check_place(key, &value)));
+    }
+    for metadata in templates {
         findings.extend(metadata.get("annotations").entries().filter_map(|(key, value)| check_annotation(key, &value)));
     }
     findings
 }
 
+/// An annotation about pods on the object that makes them: admission sees the pods only, so that it counts nowhere.
+fn check_place(key: &str, value: &Node<'_>) -> Option<Finding> {
+    let rule = key.strip_prefix(ALLOW_PREFIX).and_then(rules::find);
+    let about_pods = key == SKIP || rule.is_some_and(|rule| matches!(rule.check, Check::Pod(_)));
+    about_pods.then(|| {
+        RULE.finding(value.path().clone(), format!("`{key}` counts on the pod template only, where admission sees it"))
+    })
+}
+
 fn check_annotation(key: &str, value: &Node<'_>) -> Option<Finding> {
+    if key == SKIP {
+        let unknown =
+            value.as_str().unwrap_or_default().split(',').map(str::trim).any(|name| rules::find(name).is_none());
+        return unknown
+            .then(|| RULE.finding(value.path().clone(), format!("`{key}` names a rule that does not exist")));
+    }
     let name = key.strip_prefix(ALLOW_PREFIX)?;
     if rules::find(name).is_none() {
         return Some(RULE.finding(value.path().clone(), format!("`{key}` exempts from a rule that does not exist")));

@@ -104,7 +104,10 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     let message = format!("{floor} replicas and no PodDisruptionBudget: a drain of nodes may take them all at once");
     let mut finding = RULE.finding(object.root().walk(&["spec", "replicas"]).path().clone(), message);
-    if let Some(budget) = budget(object) {
+    let selector = Selector::from_value(object.root().walk(&["spec", "selector"]).value());
+    let contested = selector.is_some_and(|selector| context.inventory.is_contested(&selector, identity, namespace))
+        || context.inventory.has_budget_named(identity.name, namespace);
+    if let Some(budget) = budget(object).filter(|_| !contested) {
         finding = finding.with_fix(Fix::companion("add a PodDisruptionBudget that lets one pod go at a time", budget));
     }
     vec![finding]

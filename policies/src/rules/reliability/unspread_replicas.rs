@@ -152,7 +152,7 @@ fn has_several(pod: &Pod<'_>, controller: Controller, context: &Context<'_>) -> 
 fn is_empty(node: &Node<'_>) -> bool {
     match node.value() {
         Value::Null => true,
-        Value::Object(map) => map.is_empty(),
+        Value::Object(map) => map.values().all(Value::is_null),
         Value::Array(items) => items.is_empty(),
         _ => false,
     }

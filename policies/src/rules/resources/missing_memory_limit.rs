@@ -100,7 +100,10 @@ fn derived(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> O
         return None;
     }
     let volumes = memory_volumes(container, pod)?;
-    Some(request.times(factor).add(volumes))
+    let limit = request.times(factor).add(volumes);
+    // Equal limits and requests would make the pod Guaranteed, which pins it to CPUs where the kubelet is set to that.
+    let pinned = limit == request && container.request("cpu").is_none_or(|cpu| container.limit("cpu") == Some(cpu));
+    (!pinned).then_some(limit)
 }
 
 /// What the memory volumes that the container mounts may hold; `None` when one of them has no bound.

@@ -69,11 +69,9 @@ spec:
 };
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
-    let whole_pod = pod
-        .spec()
-        .value()
-        .get("resources")
-        .is_some_and(|resources| resources.get("requests").is_some() || resources.get("limits").is_some());
+    let whole_pod = pod.spec().value().get("resources").is_some_and(|resources| {
+        ["requests", "limits"].iter().any(|list| resources.get(list).is_some_and(|list| !list.is_null()))
+    });
     if !pod.has_spec() || whole_pod || pod.is_completed(Completion::Resources) {
         return Vec::new();
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use crate::catalog::{Completion, SharedMemoryNeed};
-use crate::container::Container;
+use crate::container::{Container, covers};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::node::{Node, list, text};
@@ -72,7 +72,8 @@ const SHM: &str = "/dev/shm";
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let host_ipc = pod.spec().get("hostIPC").value().as_bool() == Some(true);
-    if !pod.has_spec() || host_ipc || pod.is_completed(Completion::SharedMemory) {
+    let windows = pod.spec().walk(&["os", "name"]).as_str() == Some("windows");
+    if !pod.has_spec() || host_ipc || windows || pod.is_completed(Completion::SharedMemory) {
         return Vec::new();
     }
     let needing: Vec<_> =
@@ -119,10 +120,10 @@ fn check_container(
         return check_mounted(container, need, pod);
     }
     let finding = RULE.finding(container.path().clone(), message(container, need, "64Mi"));
-    let Some(size) = largest.filter(|size| need.size.is_some() && leaves_room(container, *size)) else {
+    let Some(size) = largest.filter(|size| need.size.is_some() && leaves_room(container, pod, *size)) else {
         return Some(finding);
     };
-    let (name, present) = volume_name(pod);
+    let Some((name, present)) = volume(pod, size) else { return Some(finding) };
     let volume = json!({"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size.to_string()}});
     let mut edits = vec![container.get("volumeMounts").append(json!({"name": name, "mountPath": SHM}))];
     if !present {
@@ -140,7 +141,7 @@ fn message(container: &Container<'_>, need: &Need, size: &str) -> String {
 fn check_mounted(container: &Container<'_>, need: &Need, pod: &Pod<'_>) -> Option<Finding> {
     let mount = list(container.value(), "volumeMounts")
         .iter()
-        .find(|mount| text(mount, "mountPath").is_some_and(|path| path.trim_end_matches('/') == SHM))?;
+        .find(|mount| text(mount, "mountPath").is_some_and(|path| covers(path, SHM)))?;
     let name = text(mount, "name")?;
     let volume = pod.volumes().find(|volume| text(volume.value(), "name") == Some(name))?;
     let bound: Node<'_> = volume.walk(&["emptyDir", "sizeLimit"]);
@@ -150,7 +151,7 @@ fn check_mounted(container: &Container<'_>, need: &Need, pod: &Pod<'_>) -> Optio
         return None;
     }
     let finding = RULE.finding(bound.path().clone(), message(container, need, &limit.to_string()));
-    if !leaves_room(container, wanted) {
+    if !leaves_room(container, pod, wanted) {
         return Some(finding);
     }
     Some(finding.with_fix(Fix::r#unsafe(format!("raise it to {wanted}"), vec![bound.set(json!(wanted.to_string()))])))
@@ -158,8 +159,10 @@ fn check_mounted(container: &Container<'_>, need: &Need, pod: &Pod<'_>) -> Optio
 
 /// Whether the memory limit holds the volume and the author's own request beside it. What is written to the volume counts
 /// against the limit; without a limit nothing is counted.
-fn leaves_room(container: &Container<'_>, size: Quantity) -> bool {
-    container.limit("memory").is_none_or(|limit| {
+fn leaves_room(container: &Container<'_>, pod: &Pod<'_>, size: Quantity) -> bool {
+    let of_pod = Quantity::from_value(pod.spec().walk(&["resources", "limits", "memory"]).value());
+    let limit = [container.limit("memory"), of_pod].into_iter().flatten().min();
+    limit.is_none_or(|limit| {
         let rest = limit.subtract(size);
         // A request that equals the limit is one of the whole; half of it must be left to the server itself.
         let working =
@@ -168,12 +171,18 @@ fn leaves_room(container: &Container<'_>, size: Quantity) -> bool {
     })
 }
 
-/// The name for the volume, and whether the pod has such a volume already and only the mount is missing.
-fn volume_name(pod: &Pod<'_>) -> (&'static str, bool) {
+/// The name of the volume, and whether the pod has it already and only the mount is missing; `None` when every name that we
+/// would give is taken by something else.
+fn volume(pod: &Pod<'_>, size: Quantity) -> Option<(&'static str, bool)> {
+    const NAMES: &[&str] = &["dshm", "shared-memory", "buttress-dshm"];
     let named = |name: &str| pod.volumes().find(|volume| text(volume.value(), "name") == Some(name));
-    match named("dshm") {
-        None => ("dshm", false),
-        Some(volume) if volume.walk(&["emptyDir", "medium"]).as_str() == Some("Memory") => ("dshm", true),
-        Some(_) => ("buttress-dshm", named("buttress-dshm").is_some()),
-    }
+    let fits = |volume: &Node<'_>| {
+        let directory = volume.get("emptyDir");
+        directory.get("medium").as_str() == Some("Memory")
+            && Quantity::from_value(directory.get("sizeLimit").value()).is_some_and(|limit| limit >= size)
+    };
+    NAMES.iter().find_map(|name| match named(name) {
+        None => Some((*name, false)),
+        Some(volume) => fits(&volume).then_some((*name, true)),
+    })
 }

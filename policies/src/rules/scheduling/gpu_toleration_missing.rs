@@ -68,41 +68,62 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     let mut missing: Vec<&str> = Vec::new();
     let mut resources: Vec<&str> = Vec::new();
+    let mut asks = false;
     for container in pod.containers() {
         for (resource, quantity) in container.accelerators(context.catalog()) {
             let wanted = Quantity::from_value(quantity).is_some_and(|quantity| quantity > Quantity::ZERO);
             let Some(accelerator) = context.catalog().accelerator(resource).filter(|_| wanted) else { continue };
-            for key in accelerator.toleration_keys(resource) {
+            let keys = accelerator.toleration_keys(resource);
+            if !keys.is_empty() {
+                asks = true;
+                if !resources.contains(&resource) {
+                    resources.push(resource);
+                }
+            }
+            for key in keys {
                 if !missing.contains(&key) && !tolerates(pod.spec().value(), key) {
                     missing.push(key);
-                    resources.push(resource);
                 }
             }
         }
     }
-    if missing.is_empty() {
+    let injection = context.policy.injection();
+    let own = if asks { injection.tolerations.as_slice() } else { &[] };
+    let own: Vec<Value> = own.iter().filter_map(|own| serde_json::to_value(own).ok()).collect();
+    // What the Policy says of a taint goes before what follows from the resource.
+    missing.retain(|key| !own.iter().any(|own| text(own, "key") == Some(*key)));
+    let lacking: Vec<&Value> = own.iter().filter(|own| !has(pod.spec().value(), own)).collect();
+    if missing.is_empty() && lacking.is_empty() {
         return Vec::new();
     }
+    let mut keys = missing.clone();
+    keys.extend(lacking.iter().filter_map(|own| text(own, "key")));
     let tolerations = pod.spec().get("tolerations");
-    resources.dedup();
     let message = format!(
         "asks for {} and does not tolerate the taint {} of such nodes: it stays Pending where they are tainted",
         quoted(&resources),
-        quoted(&missing)
+        quoted(&keys)
     );
-    let injection = context.policy.injection();
     let mut edits: Vec<_> = missing
         .iter()
         .map(|key| tolerations.append(toleration(key, injection.toleration_values.get(*key).map(String::as_str))))
         .collect();
-    for own in &injection.tolerations {
-        let value = serde_json::to_value(own).unwrap_or_default();
-        if !tolerates(pod.spec().value(), &own.key) {
-            edits.push(tolerations.append(value));
-        }
-    }
-    let fix = Fix::safe(format!("tolerate the taint {}", quoted(&missing)), edits);
+    edits.extend(lacking.into_iter().map(|own| tolerations.append(own.clone())));
+    let fix = Fix::safe(format!("tolerate the taint {}", quoted(&keys)), edits);
     vec![RULE.finding(tolerations.path().clone(), message).with_fix(fix)]
+}
+
+/// Whether a toleration of the Policy's is there: the very same, or one that covers it.
+fn has(spec: &Value, own: &Value) -> bool {
+    let field = |toleration: &Value, name: &str| text(toleration, name).unwrap_or_default().to_owned();
+    list(spec, "tolerations").iter().any(|toleration| {
+        let key = field(toleration, "key");
+        let exists = field(toleration, "operator") == "Exists";
+        let effect = field(toleration, "effect");
+        (key == field(own, "key") || key.is_empty() && exists)
+            && (effect.is_empty() || effect == field(own, "effect"))
+            && (exists || field(toleration, "value") == field(own, "value"))
+    })
 }
 
 /// Whether the author has decided on the taint `key` with effect NoSchedule: by tolerating it, with whatever value, or

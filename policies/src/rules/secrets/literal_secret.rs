@@ -66,7 +66,8 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
     let mut findings = Vec::new();
     for (index, variable) in list(container.value(), "env").iter().enumerate() {
         let Some((name, literal)) = text(variable, "name").zip(text(variable, "value")) else { continue };
-        if is_credential(literal) || (names_secret(name) || catalog.is_secret_env(name, runtime)) && is_real(literal) {
+        let named = names_secret(name) || catalog.is_secret_env(name, runtime);
+        if is_credential(literal) || named && is_real(literal) && !names_an_object(name, literal) {
             // The name alone: the value must not travel on into logs and reports.
             let message =
                 format!("the environment variable `{name}` of {} holds a credential in clear text", container.title());
@@ -78,19 +79,13 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
         for (index, word) in words.iter().enumerate() {
             let Some(written) = word.as_str() else { continue };
             let place = |index: usize| container.path().key(field).index(index);
-            let (flag, attached) = written.split_once('=').map_or((written, None), |(flag, value)| (flag, Some(value)));
-            let (value, at) = match attached {
-                Some(value) => (Some(value), index),
-                None => (words.get(index + 1).and_then(|next| next.as_str()), index + 1),
-            };
-            let given = flag.starts_with('-')
-                && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag))
-                && value.is_some_and(|value| !value.starts_with('-') && is_real(value));
-            if given {
+            // The words of a script stand in one argument, and a flag's value may stand in the next one.
+            let next = words.get(index + 1).and_then(|next| next.as_str());
+            if let Some((flag, in_next)) = secret_flag(written, next, catalog) {
                 let message =
                     format!("the argument `{flag}` of {} holds a credential in clear text", container.title());
-                findings.push(RULE.finding(place(at), message));
-            } else if written.split_whitespace().any(is_credential) {
+                findings.push(RULE.finding(place(if in_next { index + 1 } else { index }), message));
+            } else if is_credential(written) {
                 let message = format!("an argument of {} holds a credential in clear text", container.title());
                 findings.push(RULE.finding(place(index), message));
             }
@@ -98,6 +93,30 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
     }
     findings.dedup_by(|one, other| one.at == other.at);
     findings
+}
+
+/// The flag of an argument, or of a script in it, that is given a credential, and whether that stands in the `next` argument.
+fn secret_flag<'a>(written: &'a str, next: Option<&'a str>, catalog: &Catalog) -> Option<(&'a str, bool)> {
+    let is_secret = |flag: &str| {
+        flag.starts_with('-') && (flag_names_secret(flag) || catalog.secret_flags().iter().any(|known| known == flag))
+    };
+    let given = |value: &str| {
+        let value = value.trim_matches(['"', '\'']);
+        !value.starts_with('-') && is_real(value)
+    };
+    let mut words = written.split_whitespace().peekable();
+    while let Some(word) = words.next() {
+        match word.split_once('=') {
+            Some((flag, value)) if is_secret(flag) && given(value) => return Some((flag, false)),
+            None if is_secret(word) => match words.peek() {
+                Some(value) if given(value) => return Some((word, false)),
+                None if next.is_some_and(given) => return Some((word, true)),
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+    None
 }
 
 /// Whether an environment variable of this name is there to hold a secret.
@@ -121,11 +140,31 @@ fn names_secret(name: &str) -> bool {
     ];
     let bytes = name.as_bytes();
     // A variable of counts and limits is named after tokens too, but in the plural: MAX_TOKENS.
+    if is_model_token(name) {
+        return false;
+    }
     ENDINGS.iter().any(|ending| {
         let Some(start) = bytes.len().checked_sub(ending.len()) else { return false };
         bytes[start..].eq_ignore_ascii_case(ending.as_bytes())
             && (start == 0 || matches!(bytes[start - 1], b'_' | b'-'))
     })
+}
+
+/// Whether the name is of a sign that a tokenizer knows, and not of one that opens doors: `--stop-token`, `EOS_TOKEN`.
+fn is_model_token(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let kind = name.strip_suffix("token").map(|rest| rest.trim_end_matches(['-', '_'])).unwrap_or_default();
+    let kind = kind.rsplit(['-', '_']).next().unwrap_or_default();
+    matches!(
+        kind,
+        "stop" | "special" | "bos" | "eos" | "unk" | "pad" | "sep" | "mask" | "cls" | "end" | "start" | "image" | "max"
+    )
+}
+
+/// Whether a variable such as `IMAGE_PULL_SECRET` holds the name of a Secret and not what is in it.
+fn names_an_object(variable: &str, value: &str) -> bool {
+    let plain = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
+    variable.to_ascii_uppercase().ends_with("SECRET") && plain
 }
 
 fn flag_names_secret(flag: &str) -> bool {
@@ -144,7 +183,7 @@ fn flag_names_secret(flag: &str) -> bool {
     FLAGS.contains(&name.as_str())
         || name.ends_with("-password")
         || name.ends_with("-api-key")
-        || name.ends_with("-token") && !name.ends_with("eos-token") && !name.ends_with("pad-token")
+        || name.ends_with("-token") && !is_model_token(&name)
 }
 
 /// Whether a value that stands in the place of a secret is one, and not a hint at what to put there, a reference, a
@@ -186,8 +225,14 @@ fn is_real(value: &str) -> bool {
         && lower.chars().collect::<std::collections::BTreeSet<_>>().len() > 2
 }
 
-/// Whether the text is, by its shape, a credential that a known service hands out.
-fn is_credential(value: &str) -> bool {
+/// Whether the text holds something that is, by its shape, a credential: one that a known service hands out, or the password of
+/// a URL.
+fn is_credential(text: &str) -> bool {
+    let pieces = || text.split(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_' || sign == '-'));
+    text.len() >= 16 && (pieces().any(has_known_shape) || text.split_whitespace().any(has_url_password))
+}
+
+fn has_known_shape(piece: &str) -> bool {
     const SHAPES: &[(&str, usize)] = &[
         ("hf_", 30),
         ("nvapi-", 40),
@@ -202,13 +247,20 @@ fn is_credential(value: &str) -> bool {
         ("AIza", 35),
     ];
     SHAPES.iter().any(|(prefix, least)| {
-        value.strip_prefix(prefix).is_some_and(|rest| {
+        piece.strip_prefix(prefix).is_some_and(|rest| {
             rest.len() + 4 >= *least
-                && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
                 && rest.chars().collect::<std::collections::BTreeSet<_>>().len() > 6
-                && is_real(value)
+                && is_real(piece)
         })
     })
+}
+
+/// Whether the text holds a URL such as `postgres://user:password@host`.
+fn has_url_password(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
+    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+    user_info.and_then(|user_info| user_info.split_once(':')).is_some_and(|(_, password)| is_real(password))
 }
 
 #[cfg(test)]
@@ -239,14 +291,48 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_found_by_shape_wherever_they_stand() {
+        for text in [
+            "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345",
+            "export HF_TOKEN=hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345; serve",
+            "curl -H 'Authorization: Bearer hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345'",
+            "postgres://user:s3cr3t-pa55@db:5432/x",
+        ] {
+            assert!(is_credential(text), "{text}");
+        }
+        for text in [
+            "https://example.com/hf_models",
+            "postgres://user:$(PASSWORD)@db",
+            "hf_transfer",
+            "redis://cache:6379/0",
+            "http://user:@host/",
+        ] {
+            assert!(!is_credential(text), "{text}");
+        }
+        let catalog = Catalog::builtin();
+        assert_eq!(secret_flag("serve m --api-key s3cr3t-pa55 --port 80", None, catalog), Some(("--api-key", false)));
+        assert_eq!(secret_flag("--api-key", Some("s3cr3t-pa55"), catalog), Some(("--api-key", true)));
+        assert_eq!(secret_flag("--stop-token", Some("abcdef"), catalog), None);
+        assert!(names_an_object("IMAGE_PULL_SECRET", "regcred") && !names_an_object("CLIENT_SECRET", "x9f2k1"));
+    }
+
+    #[test]
     fn names_tell_secrets_from_paths_and_counts() {
         for name in
             ["HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "POSTGRES_PASSWORD", "OPENAI_API_KEY", "WEBUI_SECRET_KEY", "password"]
         {
             assert!(names_secret(name), "{name}");
         }
-        for name in ["HF_TOKEN_PATH", "MAX_TOKENS", "PASSWORD_FILE", "TOKENIZERS_PARALLELISM", "MONKEY", "SECRET_NAME"]
-        {
+        for name in [
+            "STOP_TOKEN",
+            "EOS_TOKEN",
+            "HF_TOKEN_PATH",
+            "MAX_TOKENS",
+            "PASSWORD_FILE",
+            "TOKENIZERS_PARALLELISM",
+            "MONKEY",
+            "SECRET_NAME",
+        ] {
             assert!(!names_secret(name), "{name}");
         }
     }
