@@ -1,7 +1,9 @@
 //! The router of the TLS port: from an HTTP request to the bytes that `buttress-review` answers, within bounds of size,
 //! time and number.
 
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,7 +17,7 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -26,11 +28,16 @@ use crate::metrics::{InFlight, Metrics};
 /// The most bytes of a request. The API server takes objects of 3 MiB, and a review may hold an old and a new one.
 pub const BODY_LIMIT: usize = 7 * 1024 * 1024;
 
-/// The body up to which a request is judged at once, where it came in. A larger one may take a while and must not hold
-/// up the others on its thread.
+/// The body up to which a request counts as small. Larger ones take longer, so they have threads of their own and the
+/// small ones do not queue behind them.
 const SMALL_BODY: usize = 32 * 1024;
 /// How many large bodies are judged at a time.
 const LARGE_AT_A_TIME: usize = 2;
+/// How many small bodies are judged at a time for each processor: more than one, as one that takes long keeps its thread
+/// past its deadline.
+const SMALL_PER_PROCESSOR: usize = 4;
+/// The least number of small bodies judged at a time, for the same reason.
+const SMALL_AT_LEAST: usize = 8;
 /// The bytes of bodies that may lie in memory together, in KiB.
 const BODIES_KIB: usize = 64 * 1024;
 /// The least that a body counts for in [`BODIES_KIB`]: connections and headers take room too.
@@ -67,7 +74,8 @@ struct Shared {
     metrics: Arc<Metrics>,
     health: Health,
     slots: Arc<Semaphore>,
-    bodies: Semaphore,
+    bodies: Arc<Semaphore>,
+    small: Arc<Semaphore>,
     large: Arc<Semaphore>,
 }
 
@@ -76,13 +84,15 @@ impl State {
     pub fn new(settings: Settings, options: Options) -> Self {
         let metrics = Arc::new(Metrics::default());
         metrics.reloaded(true);
+        let processors = available_parallelism().map_or(1, NonZero::get);
         Self(Arc::new(Shared {
             settings,
             options,
             metrics,
             health: Health::default(),
             slots: Arc::new(Semaphore::new(options.concurrency)),
-            bodies: Semaphore::new(BODIES_KIB),
+            bodies: Arc::new(Semaphore::new(BODIES_KIB)),
+            small: Arc::new(Semaphore::new((SMALL_PER_PROCESSOR * processors).max(SMALL_AT_LEAST))),
             large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
         }))
     }
@@ -195,27 +205,27 @@ async fn judge(hook: Hook, state: &State, request: Request) -> Result<Answer, Fa
     if announced(request.headers()).is_some_and(|length| length > BODY_LIMIT) {
         return Err(Failure::TooLarge);
     }
-    let (body, _room) = read(request.into_body(), &shared.bodies).await?;
+    let (body, room) = read(request.into_body(), &shared.bodies).await?;
     // Taken once the body is here: a client that sends slowly holds its connection and no more.
     let slot = Arc::clone(&shared.slots).try_acquire_owned().map_err(|_| Failure::Overload)?;
-    if body.len() <= SMALL_BODY {
-        return state.answer(hook, &body).map_err(Failure::Malformed);
-    }
-    let turn = Arc::clone(&shared.large).acquire_owned().await.map_err(|_| Failure::Overload)?;
+    let lane = if body.len() <= SMALL_BODY { &shared.small } else { &shared.large };
+    let turn = Arc::clone(lane).acquire_owned().await.map_err(|_| Failure::Overload)?;
+    // However small the body, a judgement is never made on the threads that answer: there it would stop the deadlines,
+    // its own and those of others, and the answers to the probes.
     let state = state.clone();
     let judged = tokio::task::spawn_blocking(move || {
         // Kept by the thread, which goes on when the request is given up at its deadline.
-        let _kept = (slot, turn);
+        let _kept = (slot, turn, room);
         state.answer(hook, &body)
     });
     judged.await.map_err(|_| Failure::Panic)?.map_err(Failure::Malformed)
 }
 
 /// The whole body, and the room in `bodies` that it takes as it comes in.
-async fn read(mut body: Body, bodies: &Semaphore) -> Result<(Vec<u8>, SemaphorePermit<'_>), Failure> {
+async fn read(mut body: Body, bodies: &Arc<Semaphore>) -> Result<(Vec<u8>, OwnedSemaphorePermit), Failure> {
     let room = |kib: usize| {
         let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        bodies.try_acquire_many(kib).map_err(|_| Failure::Overload)
+        Arc::clone(bodies).try_acquire_many_owned(kib).map_err(|_| Failure::Overload)
     };
     let mut taken = room(LEAST_KIB)?;
     let mut bytes = Vec::new();

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
@@ -164,6 +165,42 @@ async fn one_request_too_many_is_turned_away_at_once() {
     ask(&router, "/mutate", &review("CREATE", &gpu_pod())).await;
     let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     assert!(String::from_utf8(text).unwrap().contains("buttress_admission_rejected_overload_total 1"));
+}
+
+/// On a runtime of one thread: were anything judged on it, nothing else would happen meanwhile.
+#[tokio::test]
+async fn a_judgement_that_takes_long_stops_neither_deadlines_nor_probes_nor_others() {
+    fn slow_once() -> jiff::civil::Date {
+        static CALLS: AtomicUsize = AtomicUsize::new(0);
+        if CALLS.fetch_add(1, Ordering::SeqCst) < 2 {
+            std::thread::sleep(Duration::from_secs(4));
+        }
+        jiff::civil::date(2026, 1, 1)
+    }
+    let state = State::new(Settings::default(), Options { today: slow_once, ..Options::default() });
+    state.health().advance(Phase::Ready);
+    let (router, ops) = (app(state.clone()), ops(state));
+    let body = review("CREATE", &gpu_pod()).to_string();
+    let started = Instant::now();
+    let slow: Vec<_> = HOOKS
+        .into_iter()
+        .map(|hook| {
+            let (router, body) = (router.clone(), body.clone());
+            tokio::spawn(async move { send(&router, &format!("{hook}?timeout=1s"), body).await.0 })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(call(&ops, Request::get(path).body(Body::empty()).unwrap()).await.0, StatusCode::OK, "{path}");
+    }
+    for hook in HOOKS {
+        assert_eq!(send(&router, hook, body.clone()).await.0, StatusCode::OK);
+    }
+    assert!(started.elapsed() < Duration::from_millis(900), "{:?}", started.elapsed());
+    for slow in slow {
+        assert_eq!(slow.await.unwrap(), StatusCode::GATEWAY_TIMEOUT);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

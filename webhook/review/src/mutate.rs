@@ -103,13 +103,21 @@ pub(crate) fn mutate<'p>(
         mutation.doubt = Some(Doubt::Misshapen);
         return mutation;
     }
+    // The engine's last look was at this very object, but for the annotation: had it seen more to repair, the same request
+    // sent again would be patched again.
+    let repairable =
+        |finding: &Finding| finding.fix.as_ref().is_some_and(|fix| fix.safety == Safety::Safe && !fix.edits.is_empty());
+    if repaired.left.iter().any(repairable) {
+        mutation.doubt = Some(Doubt::Restless);
+        return mutation;
+    }
     let applied: Vec<&Finding> = mutation.applied.iter().collect();
     let annotation = Injected::new(&seen, &applied, context.policy).edit();
     let verified = annotation.ok_or(Doubt::Inexpressible).and_then(|annotation| {
         let mut expected = repaired.object;
         annotation.apply(&mut expected).map_err(|_| Doubt::Inexpressible)?;
         let patch = patch(object, repaired.edits, annotation).ok_or(Doubt::Inexpressible)?;
-        let pod = verify(object, &patch, &expected, context, &place)?;
+        let pod = verify(object, &patch, &expected, &place)?;
         Ok((patch, pod))
     });
     match verified {
@@ -138,7 +146,6 @@ fn verify(
     object: &Value,
     patch: &Patch,
     expected: &Value,
-    context: &Context<'_>,
     place: impl for<'v> Fn(&'v Value) -> Cow<'v, Value>,
 ) -> Result<Value, Doubt> {
     let mut pod = object.clone();
@@ -149,9 +156,6 @@ fn verify(
     }
     if !extends(object, &pod, &injected::path()) {
         return Err(Doubt::Overwriting);
-    }
-    if !repair(&seen, context, Safety::Safe).edits.is_empty() {
-        return Err(Doubt::Restless);
     }
     drop(seen);
     Ok(pod)

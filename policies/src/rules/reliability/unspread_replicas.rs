@@ -118,7 +118,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let affinity = spec.get("affinity");
     let finding = RULE.finding(affinity.path().clone(), "nothing keeps the replicas from being placed on one node");
     // Labels with placeholders in them would select nothing.
-    if labels.is_empty() || labels.values().filter_map(Value::as_str).any(|value| is_placeholder(value)) {
+    if labels.is_empty() || labels.values().filter_map(Value::as_str).any(is_placeholder) {
         return vec![finding];
     }
     let mut term = json!({"labelSelector": {"matchLabels": labels}, "topologyKey": "kubernetes.io/hostname"});
