@@ -26,6 +26,27 @@ async fn a_pod_gets_its_repairs_and_an_annotation_that_tells_of_them() {
     assert!(!annotation.to_string().contains("do-not-print-me"));
 }
 
+/// Of the pods of a DaemonSet the probes are decided at their source: so they are no repair of ours.
+#[tokio::test]
+async fn a_claim_to_belong_to_a_daemon_set_is_believed_of_its_controller_only() {
+    let router = router("warn");
+    let mut pod = gpu_pod();
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "plugin", "uid": "1", "controller": true}]);
+    let mut review = review("CREATE", &pod);
+    let mut probed = |user: &str| {
+        review["request"]["userInfo"]["username"] = json!(user);
+        let (router, review, pod) = (router.clone(), review.clone(), pod.clone());
+        async move {
+            let stored = patched(&pod, &ask(&router, "/mutate", &review).await);
+            assert_eq!(stored["metadata"]["ownerReferences"], pod["metadata"]["ownerReferences"]);
+            stored["spec"]["containers"][0].get("startupProbe").is_some()
+        }
+    };
+    assert!(probed("alice").await);
+    assert!(!probed("system:serviceaccount:kube-system:daemon-set-controller").await);
+}
+
 #[tokio::test]
 async fn the_same_request_gets_the_same_bytes() {
     let router = router("warn");

@@ -9,6 +9,10 @@ use serde_json::value::RawValue;
 
 /// The only version of the protocol that is spoken; v1beta1 went away with Kubernetes 1.22.
 pub(crate) const API_VERSION: &str = "admission.k8s.io/v1";
+/// As whom the controller of DaemonSets calls: with an account of its own, or with that of its process where the cluster
+/// gives controllers none. No user can be either.
+const DAEMON_SET_CONTROLLERS: &[&str] =
+    &["system:serviceaccount:kube-system:daemon-set-controller", "system:kube-controller-manager"];
 /// The kind of a request and of its answer.
 pub(crate) const KIND: &str = "AdmissionReview";
 
@@ -178,6 +182,11 @@ impl<'a> Request<'a> {
         self.username.starts_with("system:node:")
     }
 
+    /// Whether the API server asks for the controller that makes the pods of DaemonSets.
+    fn is_from_daemon_set_controller(&self) -> bool {
+        DAEMON_SET_CONTROLLERS.contains(&self.username.as_str())
+    }
+
     /// The object that is to be stored.
     ///
     /// # Errors
@@ -194,7 +203,9 @@ impl<'a> Request<'a> {
         parse(self.old_object, "oldObject")
     }
 
-    /// The object with what the request knows better: its kind, which some clients leave out, and its namespace.
+    /// The object with what the request knows better: its kind, which some clients leave out, its namespace, and whose it
+    /// is. Rules let the pods of DaemonSets off as agents of their nodes, and anybody can write a reference to an owner,
+    /// so it counts only when it comes from the controller that makes these pods.
     pub(crate) fn placed<'v>(&self, object: &'v Value) -> Cow<'v, Value> {
         let api_version =
             if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) };
@@ -202,7 +213,11 @@ impl<'a> Request<'a> {
         let named = metadata.and_then(|metadata| metadata.get("namespace")).and_then(Value::as_str);
         let missing = |key: &str| object.get(key).is_none_or(Value::is_null);
         let foreign = named.is_some_and(|named| !named.is_empty() && named != self.namespace);
-        if !missing("apiVersion") && !missing("kind") && !foreign {
+        let owners = metadata.and_then(|metadata| metadata.get("ownerReferences")).and_then(Value::as_array);
+        let claimed = self.is_pod()
+            && !self.is_from_daemon_set_controller()
+            && owners.is_some_and(|owners| owners.iter().any(is_daemon_set));
+        if !missing("apiVersion") && !missing("kind") && !foreign && !claimed {
             return Cow::Borrowed(object);
         }
         let mut placed = object.clone();
@@ -213,12 +228,23 @@ impl<'a> Request<'a> {
             if missing("kind") {
                 map.insert("kind".to_owned(), Value::from(self.kind.as_str()));
             }
-            if foreign && let Some(Value::Object(metadata)) = map.get_mut("metadata") {
-                metadata.insert("namespace".to_owned(), Value::from(self.namespace.as_str()));
+            if let Some(Value::Object(metadata)) = map.get_mut("metadata") {
+                if foreign {
+                    metadata.insert("namespace".to_owned(), Value::from(self.namespace.as_str()));
+                }
+                if claimed && let Some(Value::Array(owners)) = metadata.get_mut("ownerReferences") {
+                    owners.retain(|owner| !is_daemon_set(owner));
+                }
             }
         }
         Cow::Owned(placed)
     }
+}
+
+/// Whether a reference names a DaemonSet as the owner, in whichever version.
+fn is_daemon_set(reference: &Value) -> bool {
+    let text = |key: &str| reference.get(key).and_then(Value::as_str).unwrap_or_default();
+    text("kind") == "DaemonSet" && text("apiVersion").starts_with("apps/")
 }
 
 fn parse(raw: Option<&RawValue>, field: &'static str) -> Result<Value, Malformed> {
@@ -339,5 +365,25 @@ mod tests {
         assert_eq!(placed, json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "ml"}}));
         let whole = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
         assert!(matches!(request.placed(&whole), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn only_the_controller_of_daemon_sets_says_what_belongs_to_one() {
+        let reference = |kind: &str, controller: bool| json!({"apiVersion": "apps/v1", "kind": kind, "name": "n", "controller": controller});
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a",
+            "ownerReferences": [reference("DaemonSet", true), reference("ReplicaSet", false)]}});
+        let placed = |username: &str| {
+            let bytes = review(
+                json!({"uid": "u", "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"}, "userInfo": {"username": username}}),
+            );
+            Request::read(&bytes).unwrap().placed(&pod).into_owned()
+        };
+        for controller in DAEMON_SET_CONTROLLERS {
+            assert_eq!(placed(controller), pod);
+        }
+        for user in ["", "alice", "system:serviceaccount:ml:daemon-set-controller", "system:node:worker-1"] {
+            let owners = &placed(user)["metadata"]["ownerReferences"];
+            assert_eq!(*owners, json!([reference("ReplicaSet", false)]), "{user}");
+        }
     }
 }
