@@ -153,6 +153,85 @@ async fn only_the_kubelet_makes_mirror_pods() {
     assert_eq!(ask(&router, "/validate", &review).await, silent());
 }
 
+/// A pod that was let in before anybody judged it, too large and with errors of its own.
+fn oversized_pod(by: &str) -> Value {
+    let mut pod = privileged_pod();
+    match by {
+        "containers" => {
+            let named = |n: usize| json!({"name": format!("c{n}"), "image": "registry.example.com/tools/shell:1.2", "securityContext": {"privileged": true}});
+            pod["spec"]["containers"] = (0..300).map(named).collect();
+        }
+        "env" => {
+            pod["spec"]["containers"][0]["env"] =
+                (0..20_000).map(|n| json!({"name": format!("K{n}"), "value": ""})).collect();
+        }
+        "annotations" => {
+            pod["metadata"]["annotations"] = (0..20_000).map(|n| (format!("k{n}"), json!(""))).collect();
+        }
+        _ => pod["spec"]["volumes"] = (0..20_000).map(|n| json!({"name": format!("v{n}"), "emptyDir": {}})).collect(),
+    }
+    pod
+}
+
+#[tokio::test]
+async fn a_pod_that_is_too_large_may_change_but_covers_nothing_new() {
+    for by in ["containers", "env", "annotations", "volumes"] {
+        let old = oversized_pod(by);
+        let update = |change: &dyn Fn(&mut Value)| {
+            let mut new = old.clone();
+            change(&mut new);
+            let mut update = review("UPDATE", &new);
+            update["request"]["oldObject"] = old.clone();
+            update
+        };
+        let debug = |privileged: bool| {
+            update(&move |pod: &mut Value| {
+                pod["spec"]["ephemeralContainers"] = json!([{"name": "debug", "image": "registry.example.com/tools/shell:1.2",
+                    "securityContext": {"privileged": privileged}}]);
+            })
+        };
+        let response = ask(&router("deny"), "/validate", &debug(true)).await;
+        let message = response["status"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("1 error; privileged-container"), "{by} {response}");
+        assert!(message.contains("/spec/ephemeralContainers/0"), "{by} {message}");
+        assert_eq!(response["auditAnnotations"]["oversized"], "deny");
+        let network = update(&|pod| pod["spec"]["hostNetwork"] = json!(true));
+        let response = ask(&router("deny"), "/validate", &network).await;
+        assert_eq!(response["auditAnnotations"]["denied"], "host-namespaces", "{by} {response}");
+        let label = update(&|pod| pod["metadata"]["labels"] = json!({"touched": "yes"}));
+        let image =
+            update(&|pod| pod["spec"]["containers"][0]["image"] = json!("registry.example.com/tools/shell:1.3"));
+        for harmless in [debug(false), label, image] {
+            let response = ask(&router("deny"), "/validate", &harmless).await;
+            assert_eq!(response["allowed"], true, "{by} {response}");
+            assert!(response["warnings"][0].as_str().unwrap().contains("only what is new"), "{by} {response}");
+        }
+        let response = ask(&router("observe"), "/validate", &debug(true)).await;
+        assert!(response["allowed"] == true && response.get("warnings").is_none(), "{by} {response}");
+        assert_eq!(response["auditAnnotations"]["would-deny"], "privileged-container", "{by} {response}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_controller_of_daemon_sets_makes_agents_of_nodes() {
+    let mut pod = privileged_pod();
+    pod["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "plugin", "uid": "1", "controller": true}]);
+    let mut review = review("CREATE", &pod);
+    for user in [
+        "alice",
+        "system:serviceaccount:ml:daemon-set-controller",
+        "system:serviceaccount:kube-system:replicaset-controller",
+    ] {
+        review["request"]["userInfo"]["username"] = json!(user);
+        let response = ask(&router("deny"), "/validate", &review).await;
+        assert_eq!(response["auditAnnotations"]["denied"], "privileged-container", "{user} {response}");
+    }
+    review["request"]["userInfo"]["username"] = json!("system:serviceaccount:kube-system:daemon-set-controller");
+    let response = ask(&router("deny"), "/validate", &review).await;
+    assert_eq!(response["allowed"], true, "{response}");
+}
+
 #[tokio::test]
 async fn hostile_names_reach_no_header() {
     let evil = "x\r\nX-Injected: yes\u{1b}[31m\u{202e}\u{0}";

@@ -7,7 +7,7 @@
 //! # Code map
 //! - [`Request`], `response`: the protocol. Bytes that are no request are [`Malformed`] and never allowed.
 //! - `mutate`, `validate`: which requests are judged, and what comes of it; [`Settings`]: by which Policies.
-//! - `bulk`: what is too large to be judged in time.
+//! - `bulk`: what is too large to be judged in time; `novelty`: what is judged of a change to such a pod.
 //! - `patch`: edits as JSON Patch, and the checks on it; [`Injected`]: the annotation that tells of repairs.
 //! - `words`: warnings and denials; [`Summary`]: what logs and metrics may know.
 //! - `pods`, `admit`: plain manifests.
@@ -15,7 +15,7 @@
 //! # Invariants
 //! 1. An answer allows only what was read whole; whatever cannot be read is an error for the caller to report.
 //! 2. A patch consists of `add` operations and was applied, compared, and found to be calm before it is sent. On any
-//!    doubt the pod passes as it is, with a warning.
+//!    doubt the mutating hook repairs nothing, and says so where it warns at all; the validating one judges all the same.
 //! 3. No value of an object is put into a warning, denial, summary or annotation by this crate: rule names, paths and
 //!    the engine's messages are all that is told.
 
@@ -23,6 +23,7 @@ mod admit;
 mod bulk;
 mod injected;
 mod mutate;
+mod novelty;
 mod patch;
 mod pods;
 mod request;

@@ -12,7 +12,7 @@ use json_patch::jsonptr::PointerBuf;
 use json_patch::{AddOperation, Patch, PatchOperation};
 use serde_json::Value;
 
-use crate::bulk::{MAX_CONTAINERS, MAX_ITEMS, is_oversized};
+use crate::bulk::{bounds, is_oversized};
 use crate::injected::{self, Injected};
 use crate::patch::{build, extends};
 use crate::request::{Malformed, Operation, Request};
@@ -191,9 +191,9 @@ fn names(findings: &[Finding]) -> Vec<&'static str> {
 /// What the user hears when a patch was not sent.
 pub(crate) fn warning(doubt: Doubt) -> String {
     match doubt {
-        Doubt::Oversized => notice(&format!(
-            "the pod was not repaired: it has more than {MAX_CONTAINERS} containers or {MAX_ITEMS} items in lists"
-        )),
+        Doubt::Oversized => {
+            notice(&format!("the pod was not repaired: it is too large to be judged, with {}", bounds(true)))
+        }
         Doubt::Misshapen => notice("the pod was not repaired: its metadata is not of the right type"),
         defect => notice(&format!(
             "the pod was not repaired: the patch did not pass its own check ({}); please report this",

@@ -32,7 +32,7 @@ pub struct Summary {
     pub repairs: Vec<&'static str>,
     /// The rules of which the engine withheld a repair because it would have broken a law.
     pub withheld: Vec<&'static str>,
-    /// Why a patch was not sent.
+    /// Why a patch was not sent, or why the object was not judged whole.
     pub doubt: Option<Doubt>,
 }
 
@@ -122,7 +122,8 @@ impl Outcome {
     }
 }
 
-/// Why a patch was not sent although there was something to repair. All but the last two are defects of Buttress.
+/// Why a patch was not sent although there was something to repair, or may have been. All but the last two are defects
+/// of Buttress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Doubt {
     /// `add` operations alone cannot make the repair.
@@ -138,7 +139,7 @@ pub enum Doubt {
     /// The pod's metadata is of the wrong type, so that there is no place to tell of repairs. The API server lets no such
     /// pod come this far.
     Misshapen,
-    /// The pod has more containers than any pod that runs, and to repair it would take too long.
+    /// The object has more containers, items or keys than any that runs, and to judge it whole would take too long.
     Oversized,
 }
 

@@ -8,8 +8,9 @@ use buttress_policies::rule::{Fixable, Rule, Severity};
 use jiff::civil::Date;
 use serde_json::Value;
 
-use crate::bulk::{MAX_CONTAINERS, MAX_ITEMS, is_oversized};
+use crate::bulk::{bounds, is_oversized};
 use crate::mutate::is_mirror;
+use crate::novelty::Novelty;
 use crate::request::{Malformed, Operation, Request};
 use crate::response::Response;
 use crate::settings::Settings;
@@ -57,15 +58,30 @@ pub(crate) fn respond(
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
     summary.enforcement = Some(enforcement);
-    // What was let in before it was too large, or before anybody judged it, must still be able to change and to end.
+    let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
     let was_oversized = old.as_ref().is_some_and(|old| is_oversized(old, is_pod));
     if was_oversized || is_oversized(object, is_pod) {
         summary.doubt = Some(Doubt::Oversized);
-        let (response, decision) = unjudged(is_pod && !was_oversized, enforcement, &subject(request, &seen));
-        summary.decision = decision;
-        return Ok((response, summary));
+        let subject = subject(request, &seen);
+        // What was let in before it was too large, or before anybody judged it, must still be able to change and to end.
+        // It is no cover for what is put into it now.
+        let novelty = match &old {
+            Some(old) if is_pod && was_oversized => Novelty::of(&seen, &request.placed(old)),
+            _ => None,
+        };
+        let Some(novelty) = novelty else {
+            let (response, decision) = unjudged(is_pod, enforcement, &subject);
+            summary.decision = decision;
+            return Ok((response, summary));
+        };
+        let mut findings = check(&novelty.new, &context);
+        leave_new(&mut findings, check(&novelty.old, &context));
+        novelty.relocate(&mut findings);
+        let judged = in_part(judge(&findings, true, enforcement, &policy, &subject), enforcement);
+        summary.decision = judged.decision;
+        summary.findings = judged.verdicts;
+        return Ok((judged.response, summary));
     }
-    let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
     let mut findings = check(&seen, &context);
     // A pod that is there already is not punished for what it is; a workload is worth another word at each change.
     if is_pod
@@ -81,23 +97,39 @@ pub(crate) fn respond(
     Ok((judged.response, summary))
 }
 
-/// What becomes of an object that is too large to be judged. Where rules are enforced, size is no way around them.
-pub(crate) fn unjudged(may_refuse: bool, enforcement: Enforcement, subject: &str) -> (Response, Decision) {
-    let reason = format!("too large to be judged: more than {MAX_CONTAINERS} containers or {MAX_ITEMS} items in lists");
+/// What becomes of an object that is too large to be judged. Where rules are enforced, size is no way around them: a pod
+/// is refused. A workload passes, as always: its pods are what runs.
+pub(crate) fn unjudged(is_pod: bool, enforcement: Enforcement, subject: &str) -> (Response, Decision) {
+    let reason = format!("too large to be judged: {}", bounds(is_pod));
     let mut response = Response::default();
     let decision = match enforcement {
         Enforcement::Observe => Decision::Observed,
-        Enforcement::Deny if may_refuse => {
+        Enforcement::Deny if is_pod => {
             response.denial = Some(refusal(subject, &reason));
             Decision::Denied
         }
         Enforcement::Warn | Enforcement::Deny => {
-            response.warnings.push(notice(&reason));
+            response.warnings.push(notice(&format!("let in without a verdict, as it is {reason}")));
             Decision::Warned
         }
     };
     response.audit.insert("oversized", enforcement.as_str().to_owned());
     (response, decision)
+}
+
+/// Adds that only the change was judged, as the whole pod is too large.
+fn in_part(mut judged: Judged, enforcement: Enforcement) -> Judged {
+    if enforcement == Enforcement::Observe {
+        judged.decision = Decision::Observed;
+    } else {
+        let what = format!("only what is new in the pod was judged, as the whole is too large: {}", bounds(true));
+        judged.response.warnings.insert(0, notice(&what));
+        if judged.decision == Decision::Clean {
+            judged.decision = Decision::Warned;
+        }
+    }
+    judged.response.audit.insert("oversized", enforcement.as_str().to_owned());
+    judged
 }
 
 /// What was made of findings.
