@@ -91,7 +91,10 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let own = if asks { injection.tolerations.as_slice() } else { &[] };
     let own: Vec<Value> = own.iter().filter_map(|own| serde_json::to_value(own).ok()).collect();
     // What the Policy says of a taint goes before what follows from the resource.
-    missing.retain(|key| !own.iter().any(|own| text(own, "key") == Some(*key)));
+    let says = |own: &Value, key: &str| {
+        text(own, "key") == Some(key) && text(own, "effect").is_none_or(|effect| effect == "NoSchedule")
+    };
+    missing.retain(|key| !own.iter().any(|own| says(own, key)));
     let lacking: Vec<&Value> = own.iter().filter(|own| !has(pod.spec().value(), own)).collect();
     if missing.is_empty() && lacking.is_empty() {
         return Vec::new();
