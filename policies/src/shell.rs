@@ -22,23 +22,27 @@ pub struct Word<'a> {
 }
 
 /// One program and its arguments.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Command<'a> {
     /// The program and its arguments.
     pub words: Vec<Word<'a>>,
-    /// An unquoted variable of unknown value among the words: it may stand for any number of arguments.
+    /// The variables that it gets.
+    pub environment: Environment<'a>,
+    /// What stands among the words for any number of arguments that are not known: a variable, or what else it is. It is
+    /// fit to be shown.
     pub hidden: Option<String>,
     /// Whether a script runs it only under a condition, in a loop or when another command fails.
     pub conditional: bool,
 }
 
 /// All that a container runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct CommandLine<'a> {
     /// The programs in the order in which they are written: one, or those of a shell script.
     pub commands: Vec<Command<'a>>,
     /// Whether the container says the program, and does not leave it to the image.
     pub has_program: bool,
+    program: Option<String>,
 }
 
 /// What a flag is set to.
@@ -52,10 +56,16 @@ pub enum Flag<'a> {
     Unknown(&'a str),
 }
 
+/// As many words of a command are looked at. Longer ones are met in nothing but attacks.
+const MOST_WORDS: usize = 2_000;
+
+/// As many programs that start each other are followed.
+const MOST_WRAPPERS: usize = 32;
+
 const SHELLS: [&str; 6] = ["sh", "bash", "ash", "dash", "zsh", "ksh"];
 
 /// Programs that start another one, which stands behind their own flags.
-const WRAPPERS: [&str; 38] = [
+const WRAPPERS: [&str; 44] = [
     "exec",
     "nohup",
     "time",
@@ -94,7 +104,16 @@ const WRAPPERS: [&str; 38] = [
     "launcher",
     "s6-setuidgid",
     "pdm",
+    "profile",
+    "setsid",
+    "runuser",
+    "builtin",
+    "trtllm-llmapi-launch",
+    "dockerd-entrypoint.sh",
 ];
+
+/// Wrappers whose first word without a dash is a user and not the program.
+const USER_FIRST: [&str; 3] = ["gosu", "su-exec", "s6-setuidgid"];
 
 /// Programs whose arguments are texts and names, not programs.
 const INERT: [&str; 22] = [
@@ -107,12 +126,25 @@ impl<'a> CommandLine<'a> {
     pub fn of(command: &[Cow<'a, str>], args: &[Cow<'a, str>], environment: &Environment<'a>) -> Self {
         let words: Vec<Word<'a>> = command.iter().chain(args).map(|word| environment.expand(word)).collect();
         let has_program = !command.is_empty();
-        if words.is_empty() {
-            return Self { commands: Vec::new(), has_program };
-        }
+        let Some(first) = words.first() else {
+            return Self { has_program, ..Self::default() };
+        };
+        let program = first.known.then(|| basename(&first.text).to_owned());
         let mut commands = Vec::new();
-        unwrap_shell(Command { words, ..Command::default() }, environment, 0, &mut commands);
-        Self { commands, has_program }
+        let whole = Command { words, environment: environment.clone(), ..Command::default() };
+        let shell = unwrap_shell(whole, 0, &mut commands);
+        let spent = environment.budget().is_spent();
+        for command in &mut commands {
+            command.apply_env();
+            if command.words.len() > MOST_WORDS {
+                command.words.truncate(MOST_WORDS);
+                command.hidden = Some("more words than are looked at".to_owned());
+            }
+            if spent {
+                command.hidden = Some("variables that grow beyond all measure".to_owned());
+            }
+        }
+        Self { commands, has_program, program: program.filter(|_| !shell) }
     }
 
     /// Whether nothing is written: the image decides all.
@@ -120,26 +152,30 @@ impl<'a> CommandLine<'a> {
         self.commands.is_empty()
     }
 
-    /// The last word of the first program's path, for messages.
-    pub fn program(&self) -> Option<&str> {
-        self.commands.first()?.words.first().map(|word| basename(&word.text))
+    /// The last part of the program's path, for messages; `None` when a script or a variable holds it, whose text may be
+    /// secret.
+    pub(crate) fn program(&self) -> Option<&str> {
+        self.program.as_deref()
     }
 }
 
-/// Adds `command` to `found` or, when it is a shell with a script, the commands of the script.
-fn unwrap_shell<'a>(command: Command<'a>, environment: &Environment<'a>, depth: usize, found: &mut Vec<Command<'a>>) {
+/// Adds `command` to `found` or, when it is a shell with a script, the commands of the script; whether it is one.
+fn unwrap_shell<'a>(mut command: Command<'a>, depth: usize, found: &mut Vec<Command<'a>>) -> bool {
     // Nobody nests shells deeper than this, and text from outside must not decide how deep we go.
     if depth < 4
         && let Some((script, parameters)) = script_of(&command)
     {
+        command.apply_env();
         // What the kubelet could not resolve looks to the reader like a command substitution: unknown all the same.
-        for mut inner in script::commands(&script.text, &parameters, environment) {
+        for mut inner in script::commands(&script.text, &parameters, &command.environment) {
             inner.conditional |= command.conditional;
-            unwrap_shell(inner, environment, depth + 1, found);
+            inner.hidden = inner.hidden.or_else(|| command.hidden.clone());
+            unwrap_shell(inner, depth + 1, found);
         }
-        return;
+        return true;
     }
     found.push(command);
+    false
 }
 
 /// The script of `sh -c script`, perhaps behind wrappers, and the words that follow it.
@@ -175,21 +211,58 @@ pub(crate) fn basename(word: &str) -> &str {
 }
 
 impl<'a> Command<'a> {
-    /// The positions at which the program may stand: the first and, behind wrappers, those that follow them.
+    /// The positions at which the program may stand: the first and, behind wrappers, those that follow them. The word
+    /// behind a wrapper's flag may be the flag's value or the program.
     pub(crate) fn programs(&self) -> impl Iterator<Item = usize> + use<'_, 'a> {
         let mut next = (!self.words.is_empty()).then_some(0);
+        let mut user = false;
         std::iter::from_fn(move || {
             let here = next?;
             next = None;
-            if WRAPPERS.contains(&basename(&self.words[here].text)) {
+            let text = |at: usize| self.words.get(at).map(|word| word.text.as_ref());
+            let name = basename(text(here)?);
+            let after_flag = here > 0
+                && text(here - 1).is_some_and(|flag| flag.starts_with('-') && flag != "--" && !flag.contains('='))
+                && name != "-m";
+            if WRAPPERS.contains(&name) || std::mem::take(&mut user) || after_flag {
                 let mut at = here + 1;
-                while self.words.get(at).is_some_and(|word| is_wrapper_argument(&word.text)) {
+                while text(at).is_some_and(is_wrapper_argument) && text(at - 1) != Some("-c") {
                     at += 1;
                 }
-                next = (at < self.words.len()).then_some(at);
+                user = USER_FIRST.contains(&name);
+                // The text behind `-c` is code, and the words behind that are its own.
+                let code = text(at - 1) == Some("-c") && name.starts_with("python");
+                next = (at < self.words.len() && !code).then_some(at);
             }
             Some(here)
         })
+        .take(MOST_WRAPPERS)
+    }
+
+    /// Puts the assignments between `env` and its program into the environment.
+    fn apply_env(&mut self) {
+        let mut environment = self.environment.clone();
+        let programs: Vec<usize> = self.programs().collect();
+        for (number, at) in programs.iter().enumerate() {
+            match basename(&self.words[*at].text) {
+                "sudo" => environment.forget_all(),
+                "env" => {
+                    let end = programs.get(number + 1).copied().unwrap_or(self.words.len());
+                    for word in &self.words[at + 1..end] {
+                        match word.text.split_once('=') {
+                            Some((name, value)) if !name.starts_with('-') => {
+                                environment.export(name, word.known.then(|| value.to_owned()));
+                            }
+                            // `-i` and `-u` take variables away, which leaves the program's defaults or the image's.
+                            _ if word.text != "--" => environment.forget_all(),
+                            _ => {}
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.environment = environment;
     }
 
     /// Whether the words are arguments of a program that only shows, installs or looks for things.
@@ -197,32 +270,38 @@ impl<'a> Command<'a> {
         self.words.first().is_some_and(|word| INERT.contains(&basename(&word.text)))
     }
 
-    /// Where the words of `phrase` stand in a row, told by the position after them. The first may stand behind a
-    /// directory; a phrase of one word must be the program.
-    pub(crate) fn find(&self, phrase: &[String]) -> Option<usize> {
+    /// Where the words of `phrase` stand in a row, told by the position after them. The first must be the program, perhaps
+    /// behind a directory: what stands among the arguments of another program is that program's to run, elsewhere or not
+    /// at all.
+    pub(crate) fn find(&self, phrase: &[String]) -> Option<(usize, usize)> {
         if self.is_inert() {
             return None;
         }
-        match phrase {
-            [] => None,
-            [word] => self.programs().find(|at| same_word(word, basename(&self.words[*at].text))).map(|at| at + 1),
-            [first, rest @ ..] => (0..self.words.len())
-                .filter(|at| same_word(first, basename(&self.words[*at].text)))
-                .find_map(|at| self.follows(at + 1, rest)),
-        }
+        let (first, rest) = phrase.split_first()?;
+        self.programs()
+            .filter(|at| same_word(first, basename(&self.words[*at].text)))
+            .find_map(|at| self.follows(at + 1, rest).map(|after| (at, after)))
     }
 
     /// Whether `phrase` follows from `at` on, where `...` stands for any words; the position after it.
-    fn follows(&self, at: usize, phrase: &[String]) -> Option<usize> {
-        match phrase {
-            [] => Some(at),
-            [gap, rest @ ..] if gap == "..." => (at..=self.words.len()).find_map(|at| self.follows(at, rest)),
-            [word, rest @ ..] => {
-                let text = self.words.get(at)?.text.as_ref();
-                let text = if word.starts_with("--") { text.split('=').next().unwrap_or(text) } else { text };
-                if same_word(word, text) { self.follows(at + 1, rest) } else { None }
-            }
+    fn follows(&self, mut at: usize, phrase: &[String]) -> Option<usize> {
+        let words = &self.words[..self.words.len().min(MOST_WORDS)];
+        for (number, part) in phrase.split(|word| word == "...").enumerate() {
+            let fits = |start: usize| {
+                words.get(start..).is_some_and(|words| {
+                    words.len() >= part.len()
+                        && part.iter().zip(words).all(|(pattern, word)| {
+                            let text = word.text.as_ref();
+                            let flag = pattern.starts_with("--");
+                            same_word(pattern, if flag { text.split('=').next().unwrap_or(text) } else { text })
+                        })
+                })
+            };
+            // Only behind a gap may words be left out. The first place that fits leaves the most for the parts behind it.
+            let start = if number == 0 { fits(at).then_some(at) } else { (at..=words.len()).find(|at| fits(*at)) };
+            at = start? + part.len();
         }
+        Some(at)
     }
 
     /// What the flag `name` is set to, where it stands last. Dashes and underscores within are alike.
@@ -257,6 +336,13 @@ impl<'a> Command<'a> {
     pub fn any_flag<'s>(&'s self, names: &[String]) -> Option<Flag<'s>> {
         names.iter().find_map(|name| self.flag(name))
     }
+}
+
+/// Whether a word may be the name of a variable.
+fn is_assignment_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|first: char| first.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Whether a word behind a wrapper is its own: a flag, a number, a core list, an assignment, `run`, or a user.

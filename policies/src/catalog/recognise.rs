@@ -39,6 +39,8 @@ pub struct CommandMatch<'c> {
     pub command: usize,
     /// The position after the words that were recognised.
     pub after: usize,
+    /// The words that were recognised as the catalog has them; `-m` stands for `python -m`.
+    pub phrase: &'c [String],
     /// Whether they start the server; otherwise they do something else with the same program.
     pub serves: bool,
 }
@@ -191,8 +193,13 @@ impl Runtimes {
         let mut best: Option<(CommandMatch<'_>, usize)> = None;
         for (index, command) in line.commands.iter().enumerate() {
             let Some((phrase, after)) = self.phrase(command) else { continue };
-            let found =
-                CommandMatch { runtime: &self.all[phrase.runtime], command: index, after, serves: phrase.serves };
+            let found = CommandMatch {
+                runtime: &self.all[phrase.runtime],
+                command: index,
+                after,
+                phrase: &phrase.words,
+                serves: phrase.serves,
+            };
             // A node of Ray beside an engine is there for the engine, which has the endpoint.
             let answers = found.runtime.probes.startup.is_some();
             let rank = usize::from(found.serves) * 4 + usize::from(!found.runtime.generic) * 2 + usize::from(answers);
@@ -206,13 +213,17 @@ impl Runtimes {
     /// The longest phrase in the command: `vllm bench` says more than `vllm`.
     fn phrase(&self, command: &Command<'_>) -> Option<(&Phrase, usize)> {
         let mut best: Option<(&Phrase, usize)> = None;
-        let named = command.words.iter().filter_map(|word| self.phrases.get(basename(&word.text)));
+        // The same word may stand in many places, and `find` looks at all of them.
+        let mut firsts: Vec<&str> = command.programs().map(|at| basename(&command.words[at].text)).collect();
+        firsts.sort_unstable();
+        firsts.dedup();
+        let named = firsts.into_iter().filter_map(|first| self.phrases.get(first));
         for phrases in named.chain([&self.wild_phrases]) {
             for phrase in phrases {
                 if best.is_some_and(|(other, _)| other.words.len() >= phrase.words.len()) {
                     continue;
                 }
-                if let Some(after) = command.find(&phrase.words) {
+                if let Some((_, after)) = command.find(&phrase.words) {
                     best = Some((phrase, after));
                 }
             }

@@ -12,6 +12,8 @@ pub(super) struct Start<'s, 'a> {
     pub(super) command: Option<&'s Command<'a>>,
     pub(super) environment: &'s Environment<'a>,
     pub(super) container: &'s Container<'a>,
+    /// How many devices the container asks for; `None` when that is not known.
+    pub(super) devices: Option<u64>,
 }
 
 impl<'s> Start<'s, '_> {
@@ -132,7 +134,8 @@ impl<'s> Start<'s, '_> {
         match self.environment.get(name) {
             Setting::Unset | Setting::Set("") => Some(false),
             Setting::Set(value) => Some(is(value, values)),
-            Setting::Unknown => values.is_none().then_some(true),
+            // Set to nothing, or to `false`, or not at all: to be set somewhere else tells none of it.
+            Setting::Unknown => None,
         }
     }
 
@@ -157,12 +160,23 @@ impl<'s> Start<'s, '_> {
         }
     }
 
+    /// A degree of parallelism, one where it is not set; `None` when it cannot be told.
+    pub(super) fn degree(&self, flags: &[String], env: &[String]) -> Option<u64> {
+        if let Some(degree) = self.count(flags).ok()? {
+            return Some(degree);
+        }
+        match self.env(env) {
+            Some((_, value)) => value.ok()?.parse().ok(),
+            None => Some(1),
+        }
+    }
+
     /// A whole number that a flag gives: `Ok(None)` when it is not set, an error when it cannot be told.
     pub(super) fn count(&self, names: &[String]) -> Result<Option<u64>, String> {
         match self.flag(names) {
             None => Ok(None),
             Some((name, Flag::Set(value))) => {
-                value.parse().map(Some).map_err(|_| format!("`{name} {value}` is no number"))
+                value.parse().map(Some).map_err(|_| format!("the value of `{name}` is no number"))
             }
             Some((name, _)) => Err(format!("the value of `{name}` is not in the manifest")),
         }
@@ -173,7 +187,7 @@ fn number(name: &str, flag: Flag<'_>) -> Result<u16, String> {
     match flag {
         Flag::Set(value) => match value.parse::<u16>() {
             Ok(port) if port > 0 => Ok(port),
-            _ => Err(format!("its port, `{name}`, is `{value}`, which is no port number")),
+            _ => Err(format!("its port, the value of `{name}`, is no port number")),
         },
         Flag::Unknown(_) | Flag::Bare => Err(format!("its port, the value of `{name}`, is not in the manifest")),
     }
@@ -209,9 +223,9 @@ fn address(host: &str) -> Result<(), String> {
         return Ok(());
     }
     if host.starts_with("127.") || matches!(host, "localhost" | "::1" | "[::1]") {
-        return Err(format!("it listens on the loopback address `{host}`, where neither kubelet nor clients reach it"));
+        return Err("it listens on the loopback address, where neither kubelet nor clients reach it".to_owned());
     }
-    Err(format!("it listens on `{host}` only, which need not be the address of the pod"))
+    Err("it listens on one address only, which need not be that of the pod".to_owned())
 }
 
 /// Name and accepted values of a setting such as `--ssl-cert-reqs=2` or `NIM_SSL_MODE=tls|TLS`.

@@ -275,7 +275,8 @@ fn refused_by_start(facts: &Facts<'_>, start: &Start<'_, '_>) -> Result<(), Vec<
             return Err(vec!["its script starts it only under a condition".to_owned()]);
         }
         if let Some(hidden) = &command.hidden {
-            return Err(vec![format!("some of its arguments come from `{hidden}`, which is not in the manifest")]);
+            let hidden = if hidden.starts_with('$') { format!("`{hidden}`") } else { hidden.clone() };
+            return Err(vec![format!("some of its arguments come from {hidden}, which is not in the manifest")]);
         }
         if let Some(flag) = facts.runtime.config_flags.iter().find(|flag| command.flag(flag).is_some()) {
             return Err(vec![format!("some of its settings come from the file that `{flag}` names")]);
@@ -310,6 +311,17 @@ fn group(pod: &Pod<'_>, facts: &Facts<'_>, start: &Start<'_, '_>) -> Result<bool
             Ok(Some(_)) => worker(),
             _ => Err(vec!["it is one of several nodes, and which one is not in the manifest".to_owned()]),
         };
+    }
+    // More devices than the container has are those of other pods, whatever starts them.
+    let degree = match (
+        start.degree(&parallel.tensor, &parallel.tensor_env),
+        start.degree(&parallel.pipeline, &parallel.pipeline_env),
+    ) {
+        (Some(tensor), Some(pipeline)) if !parallel.unsure => Some(tensor.saturating_mul(pipeline)),
+        _ => None,
+    };
+    if degree.zip(start.devices).is_some_and(|(degree, devices)| degree > devices) {
+        return Ok(true);
     }
     if !pod.is_gang() {
         return Ok(false);
@@ -358,7 +370,7 @@ fn resolve_path(path: &str, probes: &Probes, start: &Start<'_, '_>) -> Result<St
     let model = start.value(&probes.model_name)?.ok_or("the name of the model is not in the manifest")?;
     // What would not stand in a URL as it is had better be written by a human.
     if model.is_empty() || !model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)) {
-        return Err(format!("the name of the model, `{model}`, does not fit into a path"));
+        return Err("the name of the model does not fit into a path".to_owned());
     }
     Ok(path.replace("{model_name}", &model))
 }

@@ -89,11 +89,10 @@ impl Recognition {
             .filter(|_| !by_image.is_some_and(|image| image.runtime.image_decides));
         if let Some(found) = by_command {
             let own_image = by_image.is_some_and(|image| image.runtime.id == found.runtime.id);
-            let words = line.commands[found.command].words[..found.after].iter();
-            let shown: Vec<&str> = words.map(|word| word.text.as_ref()).collect();
-            let mut evidence = vec![format!("command `{}`", tail(&shown))];
+            let shown = shown(found.phrase);
+            let mut evidence = vec![format!("command `{shown}`")];
             evidence.extend(own_image.then(|| format!("image `{}`", container.image().unwrap_or_default())));
-            let serves = if found.serves { Ok(()) } else { Err(format!("`{}` starts no server", tail(&shown))) };
+            let serves = if found.serves { Ok(()) } else { Err(format!("`{shown}` starts no server")) };
             return Self {
                 runtime: Some(Arc::clone(found.runtime)),
                 role: if found.serves { found.runtime.role } else { Role::None },
@@ -146,12 +145,17 @@ impl Recognition {
             return ContainerProfile { role: self.role, evidence: self.evidence, ..ContainerProfile::default() };
         };
         let command = self.command.and_then(|(at, after)| told.line.commands.get(at).map(|command| (command, after)));
-        let start = Start { command: command.map(|(command, _)| command), environment: &told.environment, container };
+        let environment = command.map_or(&told.environment, |(command, _)| &command.environment);
+        let devices = accelerators::of_container(container, catalog);
+        let devices = devices.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count);
+        let devices = u64::try_from(devices.fold(0_i64, i64::saturating_add)).ok();
+        let devices = devices.filter(|devices| *devices > 0 && !claims(container));
+        let start = Start { command: command.map(|(command, _)| command), environment, container, devices };
         let variant = self.variant.and_then(|variant| runtime.variants.get(variant));
         let facts = probe::Facts::new(&runtime, variant);
         let role = self.role;
         let image = told.image.as_ref().filter(|_| self.own_image);
-        let model = model::of(&runtime.model, command, &told.environment, image);
+        let model = model::of(&runtime.model, command, environment, image);
         let probes = probe::of(pod, container, pod_role, role, &self, &facts, &start, catalog);
         let wants_probes = probe::wanted(pod, container, (pod_role, role), &self, &facts, &start, catalog);
         ContainerProfile {
@@ -189,8 +193,8 @@ impl Recognition {
 /// Whether an image starts its server with this command line. The flag says whether it is known to do something else.
 fn by_image_alone(runtime: &Runtime, line: &CommandLine<'_>) -> Result<(), (bool, String)> {
     if line.has_program {
-        let program = line.program().unwrap_or_default();
-        return Err((false, format!("its command `{program}` is not known to start {}", runtime.name)));
+        let program = line.program().map(|program| format!(" `{program}`")).unwrap_or_default();
+        return Err((false, format!("its command{program} is not known to start {}", runtime.name)));
     }
     if line.is_empty() {
         let unknown = || (false, format!("its image does not start {} by itself", runtime.name));
@@ -216,11 +220,10 @@ fn image_role(runtime: &Runtime, image: Option<&Image<'_>>) -> Role {
     if embeds { Role::Embedding } else { runtime.role }
 }
 
-/// The last words of a command that was recognised, as many as one reads at a glance.
-fn tail(words: &[&str]) -> String {
-    let kept = words.len().min(6);
-    let start = if words.len() > kept { "… " } else { "" };
-    format!("{start}{}", words[words.len() - kept..].join(" "))
+/// A command that was recognised, in the words of the catalog: those of the manifest may hold secrets.
+fn shown(phrase: &[String]) -> String {
+    let python = if phrase.first().is_some_and(|first| first == "-m") { "python " } else { "" };
+    format!("{python}{}", phrase.join(" "))
 }
 
 /// Whether something beside a web server's command tells of AI: an accelerator, or variables of the usual libraries.
