@@ -129,7 +129,10 @@ impl<'a> CommandLine<'a> {
         let Some(first) = words.first() else {
             return Self { has_program, ..Self::default() };
         };
-        let program = first.known.then(|| basename(&first.text).to_owned());
+        // A whole line in one word, or what a variable holds, is no name of a program that one may show.
+        let written = command.first().map(Cow::as_ref).unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
+        let program = (first.known && written.bytes().all(plain)).then(|| basename(written).to_owned());
         let mut commands = Vec::new();
         let whole = Command { words, environment: environment.clone(), ..Command::default() };
         let shell = unwrap_shell(whole, 0, &mut commands);

@@ -363,13 +363,17 @@ fn one(name: &str, probe: &ProbeFacts, facts: &Facts<'_>, start: &Start<'_, '_>)
 fn resolve_path(path: &str, probes: &Probes, start: &Start<'_, '_>) -> Result<String, String> {
     let prefix = start.value(&probes.path_prefix)?.unwrap_or_default();
     let prefix = prefix.trim_matches('/');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    // What would not stand in a URL as it is had better be written by a human.
+    if !prefix.bytes().all(|byte| plain(byte) || byte == b'/') {
+        return Err("the prefix of its paths does not fit into a path".to_owned());
+    }
     let path = if prefix.is_empty() { path.to_owned() } else { format!("/{prefix}{path}") };
     if !path.contains("{model_name}") {
         return Ok(path);
     }
     let model = start.value(&probes.model_name)?.ok_or("the name of the model is not in the manifest")?;
-    // What would not stand in a URL as it is had better be written by a human.
-    if model.is_empty() || !model.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte)) {
+    if model.is_empty() || !model.bytes().all(plain) {
         return Err("the name of the model does not fit into a path".to_owned());
     }
     Ok(path.replace("{model_name}", &model))

@@ -234,6 +234,116 @@ fn there_is_a_reason_where_there_are_none() {
 }
 
 #[test]
+fn the_variables_of_a_script_count() {
+    let script = |image: &str, text: &str| json!({"name": "a", "image": image, "command": ["sh", "-c", text]});
+    let port = |spec: Value| container(spec).probes.ok().and_then(|set| set.readiness).map(|probe| probe.port);
+    let (ollama, llama) = ("ollama/ollama:1", "ghcr.io/ggml-org/llama.cpp:server");
+    let tgi = "ghcr.io/huggingface/text-generation-inference:3";
+    for (image, text, expected) in [
+        (ollama, "export OLLAMA_HOST=0.0.0.0:9999; exec ollama serve", Some(9999)),
+        (ollama, "OLLAMA_HOST=0.0.0.0:9999 ollama serve", Some(9999)),
+        (ollama, "OLLAMA_HOST=0.0.0.0:9999 exec ollama serve", Some(9999)),
+        (ollama, "exec env OLLAMA_HOST=0.0.0.0:9999 ollama serve", Some(9999)),
+        (ollama, "OLLAMA_HOST=0.0.0.0:9999; exec ollama serve", None),
+        (ollama, "export OLLAMA_HOST=127.0.0.1:11434; exec ollama serve", None),
+        (ollama, "set -a; . /config/x.env; exec ollama serve", None),
+        (ollama, "exec ollama serve", Some(11434)),
+        (llama, "export LLAMA_ARG_PORT=9000 LLAMA_ARG_HOST=0.0.0.0; llama-server -m x", Some(9000)),
+        (tgi, "export PORT=8088; exec text-generation-launcher", Some(8088)),
+        (tgi, "PORT=8088; exec text-generation-launcher", None),
+        ("x:1", "kubectl exec deploy/x -- vllm serve m; sleep infinity", None),
+        ("vllm/vllm-openai:v1", "PORT=9000; vllm serve m --port $PORT", Some(9000)),
+        ("vllm/vllm-openai:v1", "PORT=9000 vllm serve m --port $PORT", None),
+        ("vllm/vllm-openai:v1", "set -- --port 9000 --uds /s; exec vllm serve m \"$@\"", None),
+        ("vllm/vllm-openai:v1", "ARGS=(--port 9000); exec vllm serve m \"${ARGS[@]}\"", None),
+        ("vllm/vllm-openai:v1", "A='--port 9000'; A+=' --headless'; vllm serve m $A", None),
+    ] {
+        assert_eq!(port(script(image, text)), expected, "{text}");
+    }
+    let env = json!({"name": "a", "image": ollama, "command": ["env", "OLLAMA_HOST=0.0.0.0:9999", "ollama", "serve"]});
+    assert_eq!(port(env), Some(9999));
+    let far = container(script("alpine", "ssh worker vllm serve m"));
+    assert!(far.runtime.is_none());
+}
+
+#[test]
+fn an_engine_of_more_devices_than_its_container_has_is_one_of_a_group() {
+    let engine = |args: &str, devices: i64| {
+        let args: Vec<&str> = args.split(' ').collect();
+        container(json!({"name": "a", "image": "vllm/vllm-openai:v1", "command": ["vllm", "serve", "m"], "args": args,
+            "resources": {"limits": {"nvidia.com/gpu": devices}}}))
+    };
+    let both = "--tensor-parallel-size 8 --pipeline-parallel-size 2 --distributed-executor-backend ray";
+    let split = engine(both, 8);
+    assert!(split.grouped && split.probes.is_err() && !split.wants_probes);
+    for (args, devices) in
+        [(both, 16), (both, 0), ("--tensor-parallel-size 8", 8), ("--tensor-parallel-size $(TP) --max-model-len 9", 1)]
+    {
+        let alone = engine(args, devices);
+        assert!(!alone.grouped && alone.probes.is_ok(), "{args} {devices}");
+    }
+}
+
+#[test]
+fn no_value_stands_in_a_reason() {
+    const CANARY: &str = "s3cr3t-canary";
+    let args = |text: &str| json!(text.split(' ').collect::<Vec<_>>());
+    let vllm = "vllm/vllm-openai:v1";
+    let mut specs = vec![
+        json!({"image": vllm, "command": ["env", format!("HF_TOKEN={CANARY}"), "vllm", "serve", "m"]}),
+        json!({"image": vllm, "command": [format!("/start.sh --token={CANARY}")]}),
+        json!({"image": vllm, "command": ["$(X)"], "env": [{"name": "X", "value": CANARY}]}),
+        json!({"image": vllm, "command": ["python3", "-c", CANARY]}),
+        json!({"image": "pytorch/pytorch:2", "command": ["python3", CANARY, "/workspace/vllm/inference_api.py"]}),
+        json!({"image": "ollama/ollama:1", "command": ["env", format!("T={CANARY}"), "ollama", "pull", CANARY]}),
+        json!({"image": "ollama/ollama:1", "args": ["pull", CANARY]}),
+        json!({"image": "ollama/ollama:1", "env": [{"name": "OLLAMA_HOST", "value": CANARY}]}),
+        json!({"image": "ollama/ollama:1", "env": [{"name": "OLLAMA_HOST", "value": format!("127.0.0.1/{CANARY}")}]}),
+        json!({"image": "ghcr.io/huggingface/text-generation-inference:3", "env": [{"name": "PORT", "value": CANARY}]}),
+        json!({"image": "tensorflow/serving:2", "env": [{"name": "MODEL_NAME", "value": format!("a b {CANARY}")}]}),
+        json!({"image": "ghcr.io/ggml-org/llama.cpp:server", "args": ["-m", "x", "--api-prefix", format!("/a?{CANARY}")]}),
+    ];
+    for text in [
+        "--port s3cr3t-canary",
+        "--host s3cr3t-canary",
+        "--nnodes s3cr3t-canary",
+        "--nnodes 2 --node-rank s3cr3t-canary",
+        "--config s3cr3t-canary",
+        "--root-path s3cr3t-canary?",
+        "--uds s3cr3t-canary",
+        "--ssl-cert-reqs s3cr3t-canary",
+        "--port {{s3cr3t-canary}}",
+        "--port $(s3cr3t-canary)",
+    ] {
+        specs.push(json!({"image": vllm, "args": args(text)}));
+        specs.push(json!({"image": vllm, "command": ["sh", "-c", format!("vllm serve m {text}")]}));
+    }
+    for text in [
+        "vllm serve m $(curl -H 'Authorization: Bearer s3cr3t-canary')",
+        "vllm serve m --port $(curl -H 'Authorization: Bearer s3cr3t-canary')",
+        "vllm serve m `curl s3cr3t-canary`",
+        "vllm serve m ${X:-s3cr3t-canary} {{s3cr3t-canary}}",
+        "vllm serve m {{ s3cr3t-canary }}",
+        "$(curl s3cr3t-canary) x",
+        "s3cr3t-canary x",
+        "HF_TOKEN=s3cr3t-canary vllm serve m $X",
+        "env HF_TOKEN=s3cr3t-canary vllm serve m $X",
+        "vllm bench s3cr3t-canary",
+    ] {
+        specs.push(json!({"image": vllm, "command": ["sh", "-c", text]}));
+    }
+    for mut spec in specs {
+        spec["name"] = json!("a");
+        let profile = deployed(json!([spec]));
+        let mut told = format!("{:?}", profile.evidence);
+        for found in &profile.containers {
+            told += &format!("{:?} {:?} {:?}", found.evidence, found.probes, found.component);
+        }
+        assert!(!told.contains(CANARY) && !told.contains("canary"), "{spec}: {told}");
+    }
+}
+
+#[test]
 fn the_pod_may_be_against_probes() {
     let server = json!({"name": "a", "image": "vllm/vllm-openai:v1"});
     let why = |object: Value| profile(&object).containers.pop().unwrap().probes.unwrap_err().join("; ");
