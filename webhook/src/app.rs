@@ -47,6 +47,18 @@ const DEFAULT_DEADLINE: Duration = Duration::from_secs(10);
 /// The longest that it can be told to wait.
 const LONGEST_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How many small bodies are judged at a time.
+fn small_at_a_time() -> usize {
+    let processors = available_parallelism().map_or(1, NonZero::get);
+    (SMALL_PER_PROCESSOR * processors).max(SMALL_AT_LEAST)
+}
+
+/// How many threads judging takes at most. A runtime that may have more starts them, as a thread that has just finished
+/// is not free at once, and each keeps some memory.
+pub(crate) fn judging_threads() -> usize {
+    small_at_a_time() + LARGE_AT_A_TIME
+}
+
 /// What may be set about answering requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -84,7 +96,6 @@ impl State {
     pub fn new(settings: Settings, options: Options) -> Self {
         let metrics = Arc::new(Metrics::default());
         metrics.reloaded(true);
-        let processors = available_parallelism().map_or(1, NonZero::get);
         Self(Arc::new(Shared {
             settings,
             options,
@@ -92,7 +103,7 @@ impl State {
             health: Health::default(),
             slots: Arc::new(Semaphore::new(options.concurrency)),
             bodies: Arc::new(Semaphore::new(BODIES_KIB)),
-            small: Arc::new(Semaphore::new((SMALL_PER_PROCESSOR * processors).max(SMALL_AT_LEAST))),
+            small: Arc::new(Semaphore::new(small_at_a_time())),
             large: Arc::new(Semaphore::new(LARGE_AT_A_TIME)),
         }))
     }

@@ -10,12 +10,12 @@ use buttress_review::Settings;
 use clap::Parser;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::app::{Options, State, app};
+use crate::app::{Options, State, app, judging_threads};
 use crate::cli::{Cli, Command, Serve};
 use crate::config::{ConfigError, read_policies};
 use crate::health::Phase;
@@ -99,7 +99,8 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
     if let Some(ends) = ends {
         state.metrics().certificate_ends(ends);
     }
-    let runtime = Runtime::new().map_err(|error| Failure::Io { doing: "start threads".to_owned(), error })?;
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(judging_threads()).build();
+    let runtime = runtime.map_err(|error| Failure::Io { doing: "start threads".to_owned(), error })?;
     let finished = runtime.block_on(async {
         let hooks = Server {
             listener: bind(arguments.listen).await?,
