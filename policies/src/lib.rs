@@ -1,6 +1,6 @@
 //! The engine of Buttress: what is wrong with a Kubernetes object that runs AI, and how to repair it.
 //!
-//! [`check`] judges one object, [`repair`] mends it. Both front doors, the linter and the admission webhook, call these
+//! [`check()`] judges one object, [`repair()`] mends it. Both front doors, the linter and the admission webhook, call these
 //! two and nothing else, so they cannot disagree.
 //!
 //! # Code map
