@@ -116,22 +116,6 @@ impl<'a> Container<'a> {
         words(list(self.value, "args"))
     }
 
-    /// The environment variables that are set to a literal value, in order; later ones win.
-    pub fn literal_env(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        list(self.value, "env").iter().filter_map(|variable| {
-            Some((text(variable, "name")?, text(variable, "value").unwrap_or_default()))
-                .filter(|_| variable.get("valueFrom").is_none_or(Value::is_null))
-        })
-    }
-
-    /// The environment variables that come from somewhere else (`valueFrom`), by name.
-    pub fn referenced_env(&self) -> impl Iterator<Item = &'a str> {
-        list(self.value, "env")
-            .iter()
-            .filter(|variable| variable.get("valueFrom").is_some_and(|from| !from.is_null()))
-            .filter_map(|variable| text(variable, "name"))
-    }
-
     /// The declared `containerPort` numbers and their names.
     pub fn ports(&self) -> impl Iterator<Item = (i64, Option<&'a str>)> {
         list(self.value, "ports")
@@ -188,8 +172,12 @@ impl<'a> Container<'a> {
 
 /// Whether a mount at `path` takes the place of what is at `wanted`: it is mounted there, or above.
 pub(crate) fn covers(path: &str, wanted: &str) -> bool {
-    let parts = |path: &'_ str| path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
-    path.starts_with('/') && parts(wanted).starts_with(&parts(path))
+    let mut wanted = parts(wanted);
+    path.starts_with('/') && parts(path).all(|part| wanted.next() == Some(part))
+}
+
+fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !part.is_empty())
 }
 
 fn words(items: &[Value]) -> Vec<Cow<'_, str>> {

@@ -153,8 +153,8 @@ impl Profile {
 /// What the pod is for. A kind whose pods end decides it, whatever runs in them; else the program does, then the kind.
 fn role(pod: &Pod<'_>, main: Option<&Recognition>, accelerators: &[AcceleratorCount]) -> Role {
     let kind = pod.definition();
-    let of_kind = kind.and_then(|kind| kind.role).filter(|role| *role != Role::None);
-    let ends = kind.is_some_and(|kind| kind.runs_to_completion) || pod.controller() == crate::workload::Controller::Job;
+    let of_kind = kind.role.filter(|role| *role != Role::None);
+    let ends = kind.runs_to_completion || pod.controller() == crate::workload::Controller::Job;
     // An image that only looks like a program tells a role too.
     let found = main.filter(|main| main.runtime.is_some() || main.role != Role::None).map(|main| main.role);
     let listens =

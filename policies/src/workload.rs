@@ -9,7 +9,7 @@ use crate::container::{Container, ContainerRole};
 use crate::node::{Node, integer, list, text};
 use crate::object::Identity;
 use crate::path::Path;
-use crate::profile::Profile;
+use crate::profile::{ContainerProfile, Profile};
 
 /// How deep objects may be embedded in objects (an AppWrapper around a Job) before we stop looking.
 const MAX_EMBEDDING: usize = 3;
@@ -19,7 +19,7 @@ const MAX_EMBEDDING: usize = 3;
 pub struct Pod<'a> {
     owner: Identity<'a>,
     object: &'a Value,
-    definition: Option<&'a Kind>,
+    definition: &'a Kind,
     catalog: &'a Catalog,
     template: TemplateForm,
     component: Option<&'a str>,
@@ -69,10 +69,7 @@ fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usiz
                 continue;
             }
             // Kinds list a part of a pod also by itself; what lies inside a place that was found is the same pod.
-            if found
-                .iter()
-                .any(|pod| pod.has_spec() && pod.root.contains(&root) && pod.root != root && pod.holds(&root))
-            {
+            if found.iter().any(|pod| pod.has_spec() && pod.holds(&root)) {
                 continue;
             }
             let metadata = template.metadata.as_ref().map(|pattern| {
@@ -164,7 +161,7 @@ impl<'a> Pod<'a> {
         let mut pod = Self {
             owner,
             object,
-            definition: Some(definition),
+            definition,
             catalog,
             template: template.form,
             component: template.component.as_deref(),
@@ -205,7 +202,7 @@ impl<'a> Pod<'a> {
     }
 
     /// What the catalog knows of the owner's kind.
-    pub fn definition(&self) -> Option<&'a Kind> {
+    pub fn definition(&self) -> &'a Kind {
         self.definition
     }
 
@@ -308,7 +305,7 @@ impl<'a> Pod<'a> {
             "grove.io/podclique",
         ];
         const ANNOTATIONS: &[&str] = &["scheduling.k8s.io/group-name", "scheduling.volcano.sh/group-name"];
-        self.definition.is_some_and(|kind| kind.gang)
+        self.definition.gang
             || LABELS.iter().any(|label| self.label(label).is_some())
             || ANNOTATIONS.iter().any(|annotation| self.annotation(annotation).is_some())
             || self.spec.value().get("schedulingGroup").is_some_and(|group| !group.is_null())
@@ -333,7 +330,7 @@ impl<'a> Pod<'a> {
     /// Whether the kind's operator fills `what` in itself, so that it is neither missing nor ours to add. A pod that an
     /// operator owns is completed in every respect: what it left out, it meant to leave out.
     pub fn is_completed(&self, what: Completion) -> bool {
-        self.operator.is_some() || self.definition.is_some_and(|kind| kind.completes(what))
+        self.operator.is_some() || self.definition.completes(what)
     }
 
     /// The operator that owns this pod, or the object that makes it, and completes it.
@@ -341,11 +338,12 @@ impl<'a> Pod<'a> {
         self.operator
     }
 
-    /// Whether the kind's own admission refuses the pod field `field` (a pointer from the PodSpec), or its objects may not be changed at all.
+    /// Whether the kind's own admission refuses the pod field `field` (a pointer from the PodSpec), or its objects may not
+    /// be changed at all.
     pub fn refuses(&self, field: &str) -> bool {
         let annotations = self.object.get("metadata").and_then(|metadata| metadata.get("annotations"));
         let annotation = |key: &str| annotations.and_then(|annotations| text(annotations, key));
-        self.definition.is_some_and(|kind| kind.never_mutate || kind.refuses(field, annotation))
+        self.definition.never_mutate || self.definition.refuses(field, annotation)
     }
 
     /// What runs in the pod.
@@ -353,18 +351,12 @@ impl<'a> Pod<'a> {
         self.profile.get_or_init(|| Profile::of(self, self.catalog))
     }
 
-    /// The containers that run as long as the pod does and run AI: a known runtime, or an accelerator is asked for.
-    pub fn ai_containers(&self) -> impl Iterator<Item = &Container<'a>> {
-        let profile = self.profile();
-        self.containers
-            .iter()
-            .enumerate()
-            .filter(|(index, container)| {
-                container.is_long_running()
-                    && (profile.containers.get(*index).is_some_and(|known| known.runtime.is_some())
-                        || !container.accelerators(self.catalog).is_empty())
-            })
-            .map(|(_, container)| container)
+    /// The containers that run as long as the pod does and run AI, a known runtime or something that asks for an
+    /// accelerator, each with what is known of it.
+    pub fn ai_containers(&self) -> impl Iterator<Item = (&Container<'a>, &ContainerProfile)> {
+        self.containers.iter().zip(&self.profile().containers).filter(|(container, known)| {
+            container.is_long_running() && (known.runtime.is_some() || !container.accelerators(self.catalog).is_empty())
+        })
     }
 
     /// The volumes and their places.

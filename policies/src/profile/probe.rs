@@ -252,7 +252,7 @@ fn refused_by_place(pod: &Pod<'_>, container: &Container<'_>, catalog: &Catalog)
 /// What the work of the pod has against probes.
 fn refused_by_role(pod: &Pod<'_>, pod_role: Role, role: Role, facts: &Facts<'_>) -> Vec<String> {
     let mut why = Vec::new();
-    let ends = pod.definition().is_some_and(|kind| kind.runs_to_completion) || pod.controller() == Controller::Job;
+    let ends = pod.definition().runs_to_completion || pod.controller() == Controller::Job;
     if ends {
         why.push(format!("the pods of a {} end by themselves", pod.owner().kind));
     }

@@ -265,7 +265,7 @@ pub(super) fn other_hints(pod: &Pod<'_>) -> Vec<String> {
 
 /// Whether only AI comes in this kind. Kinds for batch and workflows of all sorts have a role without being that.
 pub(super) fn is_ai_kind(pod: &Pod<'_>) -> bool {
-    let role = pod.definition().and_then(|kind| kind.role);
+    let role = pod.definition().role;
     role.is_some_and(|role| !matches!(role, Role::None | Role::Batch | Role::Infrastructure))
 }
 

@@ -81,7 +81,7 @@ impl<'a> Owner<'a> {
             None => base.to_owned(),
         };
         let own = (owner.group, owner.kind);
-        let via = pod.definition().map(|kind| kind.pods_via.as_slice()).unwrap_or_default();
+        let via = pod.definition().pods_via.as_slice();
         let (group, version, kind) = match (own, via) {
             (("apps", "Deployment") | ("argoproj.io", "Rollout"), _) => ("apps", "v1", "ReplicaSet"),
             (("batch", "CronJob"), _) => ("batch", "v1", "Job"),

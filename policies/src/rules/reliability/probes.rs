@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::container::Container;
 use crate::context::Context;
 use crate::node::{Node, integer};
-use crate::profile::ContainerProfile;
+use crate::profile::{ContainerProfile, ProbeSet};
 use crate::workload::{Controller, Pod};
 
 /// The bytes of a model whose size is not known, as far as a judgement on the author's own probes goes: 9 billion parameters
@@ -36,7 +36,7 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
     containers
         .filter(|(_, known)| known.wants_probes)
         .map(|(container, known)| {
-            let bytes = known.model.as_ref().and_then(|model| model.bytes());
+            let bytes = known.model_bytes();
             // The budget is longer than that by its factor, which is there for slow days and not for judging.
             let expected = budget.fixed_seconds + bytes.unwrap_or(TYPICAL_MODEL) / budget.bytes_per_second.max(1);
             // An author who waits longer for the server to be ready knows it better than we do.
@@ -70,19 +70,24 @@ impl<'a> Server<'_, 'a> {
         self.probe(field).is_absent()
     }
 
+    /// The probes that fit, if any may be put in.
+    fn fitting(&self) -> Option<&ProbeSet> {
+        self.known.probes.as_ref().ok().filter(|_| self.repairable)
+    }
+
     /// The startup probe to put in, if one may be.
     pub(super) fn startup(&self) -> Option<Value> {
-        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.startup(self.budget)
+        self.fitting()?.startup(self.budget)
     }
 
     /// The readiness probe to put in, if one may be.
     pub(super) fn readiness(&self) -> Option<Value> {
-        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.readiness()
+        self.fitting()?.readiness()
     }
 
     /// The liveness probe to put in, if one may be.
     pub(super) fn liveness(&self) -> Option<Value> {
-        self.known.probes.as_ref().ok().filter(|_| self.repairable)?.liveness()
+        self.fitting()?.liveness()
     }
 
     /// Whether it loads a model, and not just its own data.

@@ -96,7 +96,7 @@ const CONTROLLER_LABELS: &[&str] = &[
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let controller = pod.controller();
     let replicated = matches!(controller, Controller::ReplicaSet | Controller::StatefulSet)
-        || pod.definition().is_some_and(|kind| kind.scalable && !kind.per_node);
+        || pod.definition().scalable && !pod.definition().per_node;
     let placed_by_others = !pod.profile().serves_alone()
         || pod.is_gang()
         || pod.is_queued()

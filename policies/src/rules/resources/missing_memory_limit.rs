@@ -70,7 +70,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if !pod.has_spec() || !pod_limit.is_absent() || pod.is_completed(Completion::Resources) {
         return Vec::new();
     }
-    pod.ai_containers().filter_map(|container| check_container(container, pod, context)).collect()
+    pod.ai_containers().filter_map(|(container, _)| check_container(container, pod, context)).collect()
 }
 
 fn check_container(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> Option<Finding> {

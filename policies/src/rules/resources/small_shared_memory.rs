@@ -9,6 +9,7 @@ use crate::container::{Container, covers};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::node::{Node, list, text};
+use crate::profile::ContainerProfile;
 use crate::quantity::Quantity;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
@@ -76,8 +77,10 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if !pod.has_spec() || host_ipc || windows || pod.is_completed(Completion::SharedMemory) {
         return Vec::new();
     }
-    let needing: Vec<_> =
-        pod.ai_containers().filter_map(|container| Some((container, need(container, pod, context)?))).collect();
+    let needing: Vec<_> = pod
+        .ai_containers()
+        .filter_map(|(container, known)| Some((container, need(container, known, context)?)))
+        .collect();
     // Containers that share the volume share its size too.
     let largest =
         needing.iter().filter(|(container, _)| !container.mounts(SHM)).filter_map(|(_, need)| need.size).max();
@@ -91,9 +94,8 @@ struct Need {
     size: Option<Quantity>,
 }
 
-fn need(container: &Container<'_>, pod: &Pod<'_>, context: &Context<'_>) -> Option<Need> {
-    let index = pod.containers().iter().position(|other| other.path() == container.path())?;
-    let runtime = pod.profile().containers.get(index)?.runtime.as_ref()?;
+fn need(container: &Container<'_>, known: &ContainerProfile, context: &Context<'_>) -> Option<Need> {
+    let runtime = known.runtime.as_ref()?;
     let catalog = context.catalog();
     let devices: i64 = container
         .accelerators(catalog)
