@@ -5,6 +5,7 @@
 //!
 //! # Code map
 //! - [`object`], [`workload`], [`container`], [`node`]: an untyped object, its pods and containers, and places in it.
+//! - [`invocation`], [`shell`], [`image`]: what a container is told to run.
 //! - [`catalog`], [`profile`]: what is known of runtimes, accelerators and kinds, and what of it runs in a pod.
 //! - [`rules`]: one file a rule; [`rule`], [`finding`], [`edit`]: what a rule is and says.
 //! - [`policy`], [`inventory`], [`context`]: what a rule may know besides the object.
@@ -29,6 +30,7 @@ pub mod edit;
 pub mod finding;
 pub mod image;
 pub mod inventory;
+pub mod invocation;
 pub mod node;
 pub mod object;
 pub mod path;

@@ -9,13 +9,14 @@ mod recognition;
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Role, Runtime};
+use crate::catalog::{Catalog, Probes, Role, Runtime};
 use crate::workload::Pod;
 
 pub use accelerators::AcceleratorCount;
+pub use listen::Start;
 pub use model::{Model, bytes_per_parameter, parameters};
 pub use probe::{Call, Probe, ProbeSet};
-use recognition::{Recognition, Told};
+use recognition::Recognition;
 
 /// What runs in a pod.
 #[derive(Clone, Debug, Default)]
@@ -40,10 +41,14 @@ pub struct Profile {
 /// What runs in a container.
 #[derive(Clone, Debug)]
 pub struct ContainerProfile {
+    /// Its position in [`Pod::containers`].
+    pub index: usize,
     /// The program.
     pub runtime: Option<Arc<Runtime>>,
     /// The way of running it, where it has several.
     pub component: Option<String>,
+    /// Which of the commands that the container runs is the program; `None` when the image decides.
+    pub command: Option<usize>,
     /// What the container is for.
     pub role: Role,
     /// Whether it is known to start a server.
@@ -67,8 +72,10 @@ pub struct ContainerProfile {
 impl Default for ContainerProfile {
     fn default() -> Self {
         Self {
+            index: 0,
             runtime: None,
             component: None,
+            command: None,
             role: Role::None,
             serves: false,
             sure: false,
@@ -88,6 +95,13 @@ impl ContainerProfile {
         self.serves && matches!(self.role, Role::Inference | Role::Embedding | Role::VectorDb | Role::Gateway)
     }
 
+    /// What is known of the probes that fit the program in the way it is run here.
+    pub fn probe_facts(&self) -> Option<&Probes> {
+        let runtime = self.runtime.as_ref()?;
+        let variant = self.component.as_ref().and_then(|component| runtime.variant(component));
+        Some(variant.and_then(|variant| variant.probes.as_ref()).unwrap_or(&runtime.probes))
+    }
+
     /// How many bytes the weights of its model have; `None` when the name of the model does not tell.
     pub fn model_bytes(&self) -> Option<u64> {
         self.model.as_ref().and_then(Model::bytes)
@@ -98,11 +112,11 @@ impl Profile {
     /// Looks at a pod.
     pub fn of(pod: &Pod<'_>, catalog: &Catalog) -> Self {
         let accelerators = accelerators::of_pod(pod, catalog);
-        let told: Vec<Told<'_>> = pod.containers().iter().map(Told::of).collect();
+        let told = pod.invocations();
         let recognised: Vec<Recognition> = pod
             .containers()
             .iter()
-            .zip(&told)
+            .zip(told)
             .map(|(container, told)| Recognition::of(container, told, catalog))
             .collect();
         let main = recognition::main(pod, &recognised, catalog);
@@ -117,8 +131,12 @@ impl Profile {
         let ai = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
         let containers: Vec<ContainerProfile> = recognised
             .into_iter()
-            .zip(pod.containers().iter().zip(&told))
-            .map(|(found, (container, told))| found.into_profile(pod, container, told, role, catalog))
+            .zip(pod.containers().iter().zip(told))
+            .enumerate()
+            .map(|(index, (found, (container, told)))| ContainerProfile {
+                index,
+                ..found.into_profile(pod, container, told, role, catalog)
+            })
             .collect();
         let model = main.and_then(|main| containers[main].model.clone());
         Self { ai, role, main, containers, accelerators, model, evidence }

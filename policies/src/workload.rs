@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use crate::catalog::{Catalog, Completion, Kind, Operator, Template, TemplateForm};
 use crate::container::{Container, ContainerRole};
+use crate::invocation::Invocation;
 use crate::node::{Node, integer, list, text};
 use crate::object::Identity;
 use crate::path::Path;
-use crate::profile::{ContainerProfile, Profile};
+use crate::profile::{ContainerProfile, Profile, Start};
 
 /// How deep objects may be embedded in objects (an AppWrapper around a Job) before we stop looking.
 const MAX_EMBEDDING: usize = 3;
@@ -29,6 +30,7 @@ pub struct Pod<'a> {
     containers: Vec<Container<'a>>,
     replicas: Option<i64>,
     operator: Option<&'a Operator>,
+    invocations: OnceCell<Vec<Invocation<'a>>>,
     profile: OnceCell<Profile>,
 }
 
@@ -171,6 +173,7 @@ impl<'a> Pod<'a> {
             containers,
             replicas,
             operator: None,
+            invocations: OnceCell::new(),
             profile: OnceCell::new(),
         };
         pod.operator = pod.find_operator();
@@ -346,6 +349,11 @@ impl<'a> Pod<'a> {
         self.definition.never_mutate || self.definition.refuses(field, annotation)
     }
 
+    /// What each of [`containers`](Self::containers) is told to run, in their order.
+    pub fn invocations(&self) -> &[Invocation<'a>] {
+        self.invocations.get_or_init(|| self.containers.iter().map(Invocation::of).collect())
+    }
+
     /// What runs in the pod.
     pub fn profile(&self) -> &Profile {
         self.profile.get_or_init(|| Profile::of(self, self.catalog))
@@ -357,6 +365,13 @@ impl<'a> Pod<'a> {
         self.containers.iter().zip(&self.profile().containers).filter(|(container, known)| {
             container.is_long_running() && (known.runtime.is_some() || !container.accelerators(self.catalog).is_empty())
         })
+    }
+
+    /// What the program that was recognised in one of the containers is started with: its flags and variables. `known` is
+    /// an entry of this pod's [`profile`](Self::profile).
+    pub fn start(&self, known: &ContainerProfile) -> Option<Start<'_, 'a>> {
+        let container = self.containers.get(known.index)?;
+        Some(Start::new(container, self.invocations().get(known.index)?, known.command, self.catalog))
     }
 
     /// The volumes and their places.

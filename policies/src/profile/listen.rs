@@ -1,19 +1,42 @@
 //! Where a server listens, as far as its flags and variables tell: the port, the address, and settings with a meaning for
 //! probes. What cannot be told is an error with the reason, never a guess.
 
-use crate::catalog::{Address, Bind, Condition, Port, Sources, words};
+use super::accelerators;
+use super::recognition::claims;
+use crate::catalog::{Address, Bind, Catalog, Condition, Port, Sources, words};
 use crate::container::Container;
+use crate::invocation::Invocation;
 use crate::shell::{Command, Environment, Flag, POD_ADDRESS, Setting};
 
 /// What a server was started with.
 #[derive(Debug)]
-pub(super) struct Start<'s, 'a> {
+pub struct Start<'s, 'a> {
     /// The command; `None` when the image decides all.
-    pub(super) command: Option<&'s Command<'a>>,
-    pub(super) environment: &'s Environment<'a>,
-    pub(super) container: &'s Container<'a>,
+    pub command: Option<&'s Command<'a>>,
+    /// The variables that it gets.
+    pub environment: &'s Environment<'a>,
+    /// The container that it runs in.
+    pub container: &'s Container<'a>,
     /// How many devices the container asks for; `None` when that is not known.
-    pub(super) devices: Option<u64>,
+    pub devices: Option<u64>,
+}
+
+impl<'s, 'a> Start<'s, 'a> {
+    /// What the program that stands at `command` among the commands of `invocation` is started with.
+    pub(crate) fn new(
+        container: &'s Container<'a>,
+        invocation: &'s Invocation<'a>,
+        command: Option<usize>,
+        catalog: &Catalog,
+    ) -> Self {
+        let command = command.and_then(|at| invocation.line.commands.get(at));
+        let environment = command.map_or(&invocation.environment, |command| &command.environment);
+        let devices = accelerators::of_container(container, catalog);
+        let devices = devices.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count);
+        let devices = u64::try_from(devices.fold(0_i64, i64::saturating_add)).ok();
+        let devices = devices.filter(|devices| *devices > 0 && !claims(container));
+        Self { command, environment, container, devices }
+    }
 }
 
 impl<'s> Start<'s, '_> {
@@ -31,7 +54,10 @@ impl<'s> Start<'s, '_> {
     }
 
     /// The number of a port.
-    pub(super) fn port(&self, port: &Port) -> Result<u16, String> {
+    ///
+    /// # Errors
+    /// Why it cannot be told, or that it listens on none.
+    pub fn port(&self, port: &Port) -> Result<u16, String> {
         if let Some((name, flag)) = self.flag(&port.flags) {
             return number(&name, flag);
         }
@@ -70,7 +96,7 @@ impl<'s> Start<'s, '_> {
     ///
     /// # Errors
     /// The reason why not, or why it cannot be told.
-    pub(super) fn reachable(&self, bind: &Bind, port: Option<&Port>) -> Result<(), String> {
+    pub fn reachable(&self, bind: &Bind, port: Option<&Port>) -> Result<(), String> {
         let none = Vec::new();
         let (address_flags, address_env) = port.map_or((&none, &none), |port| (&port.address_flags, &port.address_env));
         for (names, whole) in [(&bind.flags, true), (address_flags, false)] {
@@ -102,7 +128,7 @@ impl<'s> Start<'s, '_> {
     }
 
     /// Whether a condition holds; `None` when it depends on a value that is not in the manifest.
-    pub(super) fn holds(&self, condition: &Condition) -> Option<bool> {
+    pub fn holds(&self, condition: &Condition) -> Option<bool> {
         if condition.unless.iter().any(|setting| self.flag_is(setting) == Some(true)) {
             return Some(false);
         }
@@ -143,7 +169,7 @@ impl<'s> Start<'s, '_> {
     ///
     /// # Errors
     /// When it is set to something that is not in the manifest.
-    pub(super) fn value(&self, sources: &Sources) -> Result<Option<String>, String> {
+    pub fn value(&self, sources: &Sources) -> Result<Option<String>, String> {
         match self.flag(&sources.flags) {
             Some((_, Flag::Set(value))) => return Ok(Some(value.to_owned())),
             Some((name, _)) => return Err(format!("the value of `{name}` is not in the manifest")),
@@ -161,7 +187,7 @@ impl<'s> Start<'s, '_> {
     }
 
     /// A degree of parallelism, one where it is not set; `None` when it cannot be told.
-    pub(super) fn degree(&self, flags: &[String], env: &[String]) -> Option<u64> {
+    pub fn degree(&self, flags: &[String], env: &[String]) -> Option<u64> {
         if let Some(degree) = self.count(flags).ok()? {
             return Some(degree);
         }
@@ -172,7 +198,7 @@ impl<'s> Start<'s, '_> {
     }
 
     /// A whole number that a flag gives: `Ok(None)` when it is not set, an error when it cannot be told.
-    pub(super) fn count(&self, names: &[String]) -> Result<Option<u64>, String> {
+    pub fn count(&self, names: &[String]) -> Result<Option<u64>, String> {
         match self.flag(names) {
             None => Ok(None),
             Some((name, Flag::Set(value))) => {

@@ -8,6 +8,7 @@ use super::{ContainerProfile, accelerators, model, probe};
 use crate::catalog::{Catalog, Role, Runtime, matches_end, words};
 use crate::container::{Container, ContainerRole};
 use crate::image::Image;
+use crate::invocation::Invocation;
 use crate::shell::{Command, CommandLine, Environment, Setting, Word};
 use crate::workload::Pod;
 
@@ -47,25 +48,9 @@ impl Default for Recognition {
     }
 }
 
-/// What a container is told to run, read once.
-#[derive(Debug)]
-pub(super) struct Told<'a> {
-    image: Option<Image<'a>>,
-    environment: Environment<'a>,
-    line: CommandLine<'a>,
-}
-
-impl<'a> Told<'a> {
-    pub(super) fn of(container: &Container<'a>) -> Self {
-        let environment = Environment::of(container.value());
-        let line = CommandLine::of(&container.command(), &container.args(), &environment);
-        Self { image: container.image().map(Image::parts), environment, line }
-    }
-}
-
 impl Recognition {
     /// Looks at a container.
-    pub(super) fn of(container: &Container<'_>, told: &Told<'_>, catalog: &Catalog) -> Self {
+    pub(super) fn of(container: &Container<'_>, told: &Invocation<'_>, catalog: &Catalog) -> Self {
         let mut found = Self::by_name(container, told, catalog);
         if let Some(runtime) = &found.runtime {
             found.variant = found.find_variant(runtime, told);
@@ -76,8 +61,8 @@ impl Recognition {
     }
 
     /// The program alone, whatever the way of running it.
-    fn by_name(container: &Container<'_>, told: &Told<'_>, catalog: &Catalog) -> Self {
-        let Told { image, environment, line } = told;
+    fn by_name(container: &Container<'_>, told: &Invocation<'_>, catalog: &Catalog) -> Self {
+        let Invocation { image, environment, line } = told;
         let (look_alike, by_image) = image.as_ref().map(|image| catalog.image(image)).unwrap_or_default();
         if let Some(what) = look_alike {
             let evidence = vec![format!("image `{}` is {}", container.image().unwrap_or_default(), what.what)];
@@ -137,7 +122,7 @@ impl Recognition {
         self,
         pod: &Pod<'_>,
         container: &Container<'_>,
-        told: &Told<'_>,
+        told: &Invocation<'_>,
         pod_role: Role,
         catalog: &Catalog,
     ) -> ContainerProfile {
@@ -145,12 +130,8 @@ impl Recognition {
             return ContainerProfile { role: self.role, evidence: self.evidence, ..ContainerProfile::default() };
         };
         let command = self.command.and_then(|(at, after)| told.line.commands.get(at).map(|command| (command, after)));
-        let environment = command.map_or(&told.environment, |(command, _)| &command.environment);
-        let devices = accelerators::of_container(container, catalog);
-        let devices = devices.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count);
-        let devices = u64::try_from(devices.fold(0_i64, i64::saturating_add)).ok();
-        let devices = devices.filter(|devices| *devices > 0 && !claims(container));
-        let start = Start { command: command.map(|(command, _)| command), environment, container, devices };
+        let start = Start::new(container, told, self.command.map(|(at, _)| at), catalog);
+        let environment = start.environment;
         let variant = self.variant.and_then(|variant| runtime.variants.get(variant));
         let facts = probe::Facts::new(&runtime, variant);
         let role = self.role;
@@ -163,6 +144,8 @@ impl Recognition {
             grouped: probe::grouped(pod, &facts, &start),
             component: variant.map(|variant| variant.component.clone()),
             role,
+            command: self.command.map(|(at, _)| at),
+            index: 0,
             serves: self.serves.is_ok(),
             sure: self.sure,
             port: facts.main_port(&start),
@@ -174,7 +157,7 @@ impl Recognition {
     }
 
     /// The first way of running the program that fits.
-    fn find_variant(&self, runtime: &Runtime, told: &Told<'_>) -> Option<usize> {
+    fn find_variant(&self, runtime: &Runtime, told: &Invocation<'_>) -> Option<usize> {
         let started = self.command.and_then(|(at, _)| told.line.commands.get(at));
         let image = told.image.as_ref();
         runtime.variants.iter().position(|variant| {
@@ -236,7 +219,7 @@ fn has_ai_hints(container: &Container<'_>, environment: &Environment<'_>, catalo
 }
 
 /// Whether the container uses a DRA claim.
-fn claims(container: &Container<'_>) -> bool {
+pub(super) fn claims(container: &Container<'_>) -> bool {
     let claims = container.value().pointer("/resources/claims").and_then(serde_json::Value::as_array);
     claims.is_some_and(|claims| !claims.is_empty())
 }
