@@ -61,10 +61,13 @@ fn weigh(
     let exempt = exemption(rule, object, context);
     let mut weighed = findings.split_off(first);
     weighed.retain_mut(|finding| {
-        finding.severity = severity;
+        // What the rule found milder than its worst stays so, whatever the Policy makes of the rule.
+        finding.severity = if finding.severity < rule.severity { severity.min(finding.severity) } else { severity };
         match &exempt {
             Some(Exempt::Exempted { .. }) => return false,
-            Some(Exempt::Expired { severity: Some(lowered), .. }) => finding.severity = severity.min(*lowered),
+            Some(Exempt::Expired { severity: Some(lowered), .. }) => {
+                finding.severity = finding.severity.min(*lowered);
+            }
             Some(Exempt::Expired { severity: None, .. }) | None => {}
         }
         let pod = object.pod_at(&finding.at);

@@ -16,7 +16,7 @@ pub struct Finding {
     pub at: Path,
     /// What is wrong here; one line, at most some 200 characters, without object contents that could be secret.
     pub message: String,
-    /// How bad it is here: the rule's severity, unless the Policy says otherwise.
+    /// How bad it is here: the rule's severity unless the Policy says otherwise, or less where the rule found it milder.
     pub severity: Severity,
     /// How to repair it; `None` where a person must decide.
     pub fix: Option<Fix>,
@@ -27,6 +27,13 @@ impl Finding {
     #[must_use]
     pub fn with_fix(mut self, fix: Fix) -> Self {
         self.fix = Some(fix);
+        self
+    }
+
+    /// The same finding where it is no worse than `severity`. A rule has the severity of the worst that it finds.
+    #[must_use]
+    pub fn at_most(mut self, severity: Severity) -> Self {
+        self.severity = self.severity.min(severity);
         self
     }
 }

@@ -19,7 +19,7 @@ pub struct Rule {
     pub summary: &'static str,
     /// What it is about.
     pub category: Category,
-    /// How bad it is, unless the Policy says otherwise.
+    /// How bad the worst that it finds is, unless the Policy says otherwise.
     pub severity: Severity,
     /// Which pods it is given; a check on whole objects is given all of them.
     pub scope: Scope,
