@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use buttress_policies::catalog::Catalog;
+use buttress_policies::context::Context;
+use buttress_policies::finding::Safety;
+use buttress_policies::inventory::Inventory;
+use buttress_policies::repair;
+use buttress_yaml::File;
 use serde_json::Value;
 
 /// The root of the repository.
@@ -29,7 +35,7 @@ pub fn files(folder: &Path, extensions: &[&str]) -> Vec<PathBuf> {
 
 /// The objects of a text: each document's value, and the items of a `List` one by one.
 pub fn objects(text: &str) -> Vec<Value> {
-    let file = buttress_yaml::File::parse(text);
+    let file = File::parse(text);
     let mut objects = Vec::new();
     for value in file.documents().iter().filter_map(|document| document.value().ok()) {
         match value.get("items").and_then(Value::as_array) {
@@ -40,6 +46,36 @@ pub fn objects(text: &str) -> Vec<Value> {
         }
     }
     objects
+}
+
+/// What a linter sees of a project that holds this text and nothing else.
+pub fn inventory(text: &str, catalog: &Catalog) -> Inventory {
+    let mut inventory = Inventory::whole();
+    for object in objects(text) {
+        inventory.add(&object, "", catalog);
+    }
+    inventory
+}
+
+/// The text with every repair up to `limit` made, companions at its end.
+///
+/// # Panics
+/// When a document is no YAML, or a repair does not fit into the text.
+pub fn repaired(text: &str, context: &Context<'_>, limit: Safety) -> String {
+    let mut text = text.to_owned();
+    let documents = File::parse(text.as_str()).documents().len();
+    let mut companions = Vec::new();
+    for index in 0..documents {
+        let file = File::parse(text.as_str());
+        let result = repair(file.documents()[index].value().expect("the text is YAML"), context, limit);
+        companions.extend(result.companions);
+        text = buttress_yaml::edit(&file, index, &result.edits).unwrap_or_else(|refusal| panic!("{refusal}"));
+    }
+    for companion in companions {
+        text = buttress_yaml::append_document(&File::parse(text), &companion)
+            .unwrap_or_else(|refusal| panic!("{refusal}"));
+    }
+    text
 }
 
 /// The texts that every law is tried on: both examples of every rule, the fixtures, and the deployable examples.

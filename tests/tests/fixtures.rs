@@ -7,12 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use buttress_policies::check;
 use buttress_policies::context::Context;
 use buttress_policies::finding::Safety;
-use buttress_policies::inventory::Inventory;
 use buttress_policies::policy::{Effective, Policy};
 use buttress_policies::rules::{self, RULES};
-use buttress_policies::{check, repair};
 use buttress_tests::{laws, manifests};
 use buttress_yaml::File;
 
@@ -70,31 +69,6 @@ fn found(file: &File, context: &Context<'_>) -> BTreeMap<usize, BTreeSet<String>
     places
 }
 
-fn repaired(text: &str, context: &Context<'_>, limit: Safety) -> String {
-    let mut text = text.to_owned();
-    let documents = File::parse(text.as_str()).documents().len();
-    let mut companions = Vec::new();
-    for index in 0..documents {
-        let file = File::parse(text.as_str());
-        let result = repair(file.documents()[index].value().expect("a fixture is YAML"), context, limit);
-        companions.extend(result.companions);
-        text = buttress_yaml::edit(&file, index, &result.edits).unwrap_or_else(|refusal| panic!("{refusal}"));
-    }
-    for companion in companions {
-        text = buttress_yaml::append_document(&File::parse(text), &companion)
-            .unwrap_or_else(|refusal| panic!("{refusal}"));
-    }
-    text
-}
-
-fn inventory(text: &str, context: &Context<'_>) -> Inventory {
-    let mut inventory = Inventory::whole();
-    for object in manifests::objects(text) {
-        inventory.add(&object, "", context.catalog());
-    }
-    inventory
-}
-
 #[test]
 fn findings_are_where_the_fixture_says() {
     let cases = cases();
@@ -102,8 +76,7 @@ fn findings_are_where_the_fixture_says() {
     for case in cases {
         let text = fs::read_to_string(&case).expect("a fixture is UTF-8");
         let policy = policy_of(&case);
-        let empty = Inventory::whole();
-        let inventory = inventory(&text, &laws::context(&policy, &empty));
+        let inventory = manifests::inventory(&text, policy.catalog());
         let context = laws::context(&policy, &inventory);
         assert_eq!(
             found(&File::parse(text.as_str()), &context),
@@ -119,11 +92,10 @@ fn repairs_are_those_beside_the_fixture() {
     for case in cases() {
         let text = fs::read_to_string(&case).expect("a fixture is UTF-8");
         let policy = policy_of(&case);
-        let empty = Inventory::whole();
-        let inventory = inventory(&text, &laws::context(&policy, &empty));
+        let inventory = manifests::inventory(&text, policy.catalog());
         let context = laws::context(&policy, &inventory);
-        let safe = repaired(&text, &context, Safety::Safe);
-        let r#unsafe = repaired(&text, &context, Safety::Unsafe);
+        let safe = manifests::repaired(&text, &context, Safety::Safe);
+        let r#unsafe = manifests::repaired(&text, &context, Safety::Unsafe);
         compare(&case.with_extension("fixed.yaml"), (safe != text).then_some(safe.as_str()));
         compare(&case.with_extension("unsafe.yaml"), (r#unsafe != safe).then_some(r#unsafe.as_str()));
     }

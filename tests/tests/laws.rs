@@ -40,11 +40,12 @@ static POLICIES: LazyLock<Vec<(&str, Effective, Settings)>> = LazyLock::new(|| {
     ]
 });
 
-/// Every law on one object.
-fn hold(object: &Value, name: &str) {
+/// Every law on one object, with nothing, itself alone, and `neighbours` in sight.
+fn hold(object: &Value, name: &str, neighbours: Option<&Inventory>) {
+    let (unknown, whole) = (Inventory::unknown(), Inventory::whole());
     for (policy_name, policy, settings) in POLICIES.iter() {
-        for inventory in [Inventory::unknown(), Inventory::whole()] {
-            let context = laws::context(policy, &inventory);
+        for inventory in [Some(&unknown), Some(&whole), neighbours].into_iter().flatten() {
+            let context = laws::context(policy, inventory);
             for limit in [Safety::Safe, Safety::Unsafe] {
                 obey(laws::calm(object, &context, limit), "calm", name, policy_name, object);
             }
@@ -76,7 +77,7 @@ fn obey(law: Result<(), String>, what: &str, name: &str, policy: &str, object: &
 /// The law of text on one text.
 fn hold_in_text(text: &str, name: &str) {
     for (policy_name, policy, _) in POLICIES.iter() {
-        let inventory = Inventory::whole();
+        let inventory = manifests::inventory(text, policy.catalog());
         let context = laws::context(policy, &inventory);
         for limit in [Safety::Safe, Safety::Unsafe] {
             if limit == Safety::Unsafe {
@@ -96,8 +97,9 @@ fn on_examples_and_fixtures() {
     assert!(texts.len() > 2 * RULES.len(), "the fixtures were not found");
     for (name, text) in texts {
         hold_in_text(&text, &name);
+        let neighbours = manifests::inventory(&text, Catalog::builtin());
         for object in manifests::objects(&text) {
-            hold(&object, &name);
+            hold(&object, &name, Some(&neighbours));
         }
     }
 }
@@ -106,7 +108,7 @@ fn on_examples_and_fixtures() {
 fn on_random_objects() {
     for seed in 0..6_000 {
         let object = random::object(&mut Random::new(seed));
-        hold(&object, &format!("seed {seed}"));
+        hold(&object, &format!("seed {seed}"), None);
     }
 }
 
@@ -122,7 +124,7 @@ fn on_random_objects_as_text() {
 fn on_values_that_are_no_objects() {
     for seed in 0..20_000 {
         let value = random::anything(&mut Random::new(seed), 5);
-        hold(&value, &format!("seed {seed}"));
+        hold(&value, &format!("seed {seed}"), None);
     }
 }
 
@@ -132,8 +134,9 @@ fn on_the_corpus() {
     let mut objects = 0;
     for (name, text) in texts {
         hold_in_text(&text, &name);
+        let neighbours = manifests::inventory(&text, Catalog::builtin());
         for object in manifests::objects(&text) {
-            hold(&object, &name);
+            hold(&object, &name, Some(&neighbours));
             objects += 1;
         }
     }

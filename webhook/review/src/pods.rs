@@ -27,7 +27,7 @@ pub fn pods_of(object: &Value, catalog: &Catalog) -> Vec<Value> {
     object.pods().iter().filter_map(|pod| pod_of(&object, pod)).collect()
 }
 
-fn pod_of(object: &Object<'_>, pod: &Pod<'_>) -> Option<Value> {
+fn pod_of<'a>(object: &Object<'a>, pod: &Pod<'a>) -> Option<Value> {
     if pod.is_pod() {
         return Some(pod.object().clone());
     }
