@@ -44,7 +44,7 @@ pub(crate) fn run(args: &LintArgs, colour: crate::Colour, session: &mut Session)
     let mut report = collect(gathered, done);
     if projects.bounded && (args.verbose || args.shows_pretty()) {
         report.notes.push(
-            "the project is too large to look for budgets and autoscalers in all of it; \
+            "the project is too large to look for other objects, such as budgets and services, in all of it; \
              findings that need to know of them are left out"
                 .to_owned(),
         );

@@ -12,7 +12,7 @@ use crate::objects::objects;
 use crate::policy::FILE_NAME;
 use crate::source::{Input, Origin};
 
-/// How many files beside the named ones are looked at for budgets and autoscalers.
+/// How many files beside the named ones are looked at for what they say of others, such as budgets and autoscalers.
 const MAX_FILES: usize = 20_000;
 /// How many bytes of them.
 const MAX_BYTES: u64 = 256 << 20;

@@ -1,13 +1,38 @@
-//! The other objects in sight: budgets, autoscalers and workloads, and how sure we are of what is not there.
+//! The other objects in sight, and how sure we are of what is not there. Each topic has a file of its own, which says what
+//! is kept of an object and what can be asked of it.
+//!
+//! Names, numbers, labels and selectors are kept; no secret and no whole object. A namespace that an object does not name
+//! (`None`) may be any, so such an object *may meet* those of every namespace.
+
+mod autoscaling;
+mod budgets;
+mod devices;
+mod namespaces;
+mod network;
+mod queues;
+mod quotas;
+mod services;
+mod storage;
+mod workloads;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
 
 use crate::catalog::Catalog;
-use crate::node::{integer, list, text};
-use crate::object::{Identity, Object};
-use crate::selector::Selector;
+use crate::node::{is_placeholder, text};
+use crate::object::Identity;
+
+pub use autoscaling::{Autoscaler, Measure, VerticalAutoscaler};
+pub use budgets::Budget;
+pub use devices::{DeviceClaim, DeviceRequest};
+pub use namespaces::Namespace;
+pub use network::{IngressRule, NetworkPolicy, PolicyPort, PortRange};
+pub use queues::{ClusterQueue, Flavor, LocalQueue, Taint, Toleration};
+pub use quotas::Quota;
+pub use services::{PortName, Service, ServiceKind, ServicePort};
+pub use storage::Claim;
+pub use workloads::Sighted;
 
 /// An answer of the inventory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +45,44 @@ pub enum Sight<T> {
     Unknown,
 }
 
+impl<T> Sight<T> {
+    /// What is in sight.
+    pub fn present(self) -> Option<T> {
+        match self {
+            Self::Present(found) => Some(found),
+            Self::Absent | Self::Unknown => None,
+        }
+    }
+
+    fn map<U>(self, of: impl FnOnce(T) -> U) -> Sight<U> {
+        match self {
+            Self::Present(found) => Sight::Present(of(found)),
+            Self::Absent => Sight::Absent,
+            Self::Unknown => Sight::Unknown,
+        }
+    }
+}
+
 /// The facts that rules need of other objects. The objects themselves are not kept.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     whole: bool,
     budgets: Vec<Budget>,
     autoscalers: Vec<Autoscaler>,
-    vertical_autoscalers: Vec<Target>,
+    vertical_autoscalers: Vec<VerticalAutoscaler>,
     workloads: Vec<Sighted>,
+    /// Those of a known kind in which no pod could be read: they are there, and nothing is known of them.
+    hollow: Vec<Target>,
+    services: Vec<Service>,
+    claims: Vec<Claim>,
+    quotas: Vec<Quota>,
+    namespaces: Vec<Namespace>,
+    priority_classes: Vec<String>,
+    network_policies: Vec<NetworkPolicy>,
+    device_claims: Vec<DeviceClaim>,
+    local_queues: Vec<LocalQueue>,
+    cluster_queues: Vec<ClusterQueue>,
+    flavors: Vec<Flavor>,
     asked: Asked,
 }
 
@@ -41,27 +96,42 @@ impl Clone for Asked {
     }
 }
 
-/// A PodDisruptionBudget.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Budget {
-    /// Its name.
-    pub name: String,
-    /// Its namespace, when it names one.
-    pub namespace: Option<String>,
-    selector: Option<Selector>,
+/// An object of which facts are to be taken.
+#[derive(Clone, Copy)]
+struct Source<'a> {
+    object: &'a Value,
+    identity: Identity<'a>,
+    spec: &'a Value,
+    origin: &'a str,
 }
 
-/// What changes the replicas of a workload: a HorizontalPodAutoscaler or a KEDA ScaledObject.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Autoscaler {
-    target: Target,
-    /// The fewest pods it keeps.
-    pub floor: i64,
-    /// The resources (`cpu`, `memory`) of which it measures the use against the request.
-    pub utilization_of: Vec<String>,
+impl<'a> Source<'a> {
+    fn of(object: &'a Value, origin: &'a str) -> Self {
+        Self { object, identity: Identity::of(object), spec: object.get("spec").unwrap_or(&Value::Null), origin }
+    }
+
+    fn name(&self) -> String {
+        self.identity.name.to_owned()
+    }
+
+    fn namespace(&self) -> Option<String> {
+        self.identity.namespace.map(str::to_owned)
+    }
+
+    fn origin(&self) -> String {
+        self.origin.to_owned()
+    }
+
+    fn labels(&self) -> Vec<(String, String)> {
+        self.object.get("metadata").and_then(|metadata| metadata.get("labels")).map(entries).unwrap_or_default()
+    }
+
+    fn annotation(&self, key: &str) -> Option<&'a str> {
+        text(self.object.get("metadata")?.get("annotations")?, key)
+    }
 }
 
-/// What an autoscaler acts on.
+/// What an autoscaler acts on, or another reference to a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
     namespace: Option<String>,
@@ -93,24 +163,6 @@ impl Target {
     }
 }
 
-/// A workload, as far as a budget or autoscaler must know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sighted {
-    /// Where it was seen.
-    pub origin: String,
-    /// Its group and kind.
-    pub kind: (String, String),
-    /// Its name.
-    pub name: String,
-    /// Its namespace, when it names one.
-    pub namespace: Option<String>,
-    /// Its replicas, when they are known.
-    pub replicas: Option<i64>,
-    /// Whether its kind has the scale subresource.
-    pub scalable: bool,
-    labels: Vec<(String, String)>,
-}
-
 impl Inventory {
     /// Nothing is in sight, and that says nothing: what admission and a lone file see.
     pub fn unknown() -> Self {
@@ -134,156 +186,101 @@ impl Inventory {
 
     /// Takes the facts of `object`, seen at `origin` (a file, or nothing).
     pub fn add(&mut self, object: &Value, origin: &str, catalog: &Catalog) {
-        let identity = Identity::of(object);
-        let namespace = identity.namespace.map(str::to_owned);
-        let spec = object.get("spec").unwrap_or(&Value::Null);
-        match (identity.group, identity.kind) {
-            ("policy", "PodDisruptionBudget") => self.budgets.push(Budget {
-                name: identity.name.to_owned(),
-                namespace,
-                selector: spec.get("selector").and_then(Selector::from_value),
-            }),
-            ("autoscaling", "HorizontalPodAutoscaler") => {
-                let floor = integer(spec.get("minReplicas")).unwrap_or(1);
-                self.autoscalers.extend(autoscaler(spec, namespace, floor, measured_by_hpa(spec)));
-            }
-            ("keda.sh", "ScaledObject") => {
-                let floor = integer(spec.get("minReplicaCount")).unwrap_or(0);
-                self.autoscalers.extend(autoscaler(spec, namespace, floor, measured_by_keda(spec)));
-            }
+        let source = Source::of(object, origin);
+        match (source.identity.group, source.identity.kind) {
+            ("policy", "PodDisruptionBudget") => self.budgets.push(Budget::of(source)),
+            ("autoscaling", "HorizontalPodAutoscaler") => self.autoscalers.extend(Autoscaler::of_hpa(source)),
+            ("keda.sh", "ScaledObject") => self.autoscalers.extend(Autoscaler::of_keda(source)),
             ("autoscaling.k8s.io", "VerticalPodAutoscaler") => {
-                self.vertical_autoscalers
-                    .extend(spec.get("targetRef").and_then(|target| Target::of(target, namespace)));
+                self.vertical_autoscalers.extend(VerticalAutoscaler::of(source));
             }
-            _ => self.add_workload(object, identity, origin, catalog),
-        }
-    }
-
-    fn add_workload(&mut self, object: &Value, identity: Identity<'_>, origin: &str, catalog: &Catalog) {
-        if catalog.kind(identity.group, identity.kind).is_none() {
-            return;
-        }
-        let object = Object::new(object, catalog);
-        for pod in object.pods() {
-            self.workloads.push(Sighted {
-                origin: origin.to_owned(),
-                kind: (identity.group.to_owned(), identity.kind.to_owned()),
-                name: identity.name.to_owned(),
-                namespace: identity.namespace.map(str::to_owned),
-                replicas: pod.replicas(),
-                scalable: object.definition().is_some_and(|kind| kind.scalable),
-                labels: pod.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-            });
+            ("", "Service") => self.services.push(Service::of(source)),
+            ("", "PersistentVolumeClaim") => self.claims.push(Claim::of(source)),
+            ("", "ResourceQuota") => self.quotas.push(Quota::of(source)),
+            ("", "Namespace") => self.namespaces.push(Namespace::of(source)),
+            ("scheduling.k8s.io", "PriorityClass") => self.priority_classes.push(source.name()),
+            ("networking.k8s.io" | "extensions", "NetworkPolicy") => {
+                self.network_policies.push(NetworkPolicy::of(source));
+            }
+            ("resource.k8s.io", "ResourceClaim" | "ResourceClaimTemplate") => {
+                self.device_claims.push(DeviceClaim::of(source));
+            }
+            ("kueue.x-k8s.io", "LocalQueue") => self.local_queues.push(LocalQueue::of(source)),
+            ("kueue.x-k8s.io", "ClusterQueue") => self.cluster_queues.push(ClusterQueue::of(source)),
+            ("kueue.x-k8s.io", "ResourceFlavor") => self.flavors.push(Flavor::of(source)),
+            _ => self.add_workload(source, catalog),
         }
     }
 
     /// Takes what another inventory saw.
     pub fn merge(&mut self, other: Inventory) {
-        self.budgets.extend(other.budgets);
-        self.autoscalers.extend(other.autoscalers);
-        self.vertical_autoscalers.extend(other.vertical_autoscalers);
-        self.workloads.extend(other.workloads);
-    }
-
-    /// The budgets that select, or could select, a pod with these labels in `namespace`. Where one of the two names no
-    /// namespace they may well meet.
-    pub fn budgets_of<'a, 'l>(
-        &'a self,
-        namespace: Option<&str>,
-        label: impl Fn(&str) -> Option<&'l str>,
-    ) -> Sight<Vec<&'a Budget>> {
-        let found: Vec<_> = self
-            .budgets
-            .iter()
-            .filter(|budget| may_meet(budget.namespace.as_deref(), namespace))
-            .filter(|budget| budget.selector.as_ref().is_some_and(|selector| selector.matches(&label)))
-            .collect();
-        self.answer(found)
-    }
-
-    /// Whether a budget of this name is, or may be, in `namespace` already.
-    pub fn has_budget_named(&self, name: &str, namespace: Option<&str>) -> bool {
-        self.note_question();
-        self.budgets.iter().any(|budget| budget.name == name && may_meet(budget.namespace.as_deref(), namespace))
-    }
-
-    /// Whether `selector` selects pods of a workload that is another than `workload`, or a workload of another kind has its
-    /// name: a budget made for the one would then be about the other too, or take its place.
-    pub fn is_contested(&self, selector: &Selector, workload: Identity<'_>, namespace: Option<&str>) -> bool {
-        self.note_question();
-        self.workloads.iter().filter(|other| may_meet(other.namespace.as_deref(), namespace)).any(|other| {
-            let same_kind = other.kind.0 == workload.group && other.kind.1 == workload.kind;
-            let same_name = other.name == workload.name;
-            !(same_kind && same_name) && (same_name && other.scalable || selector.matches(|key| other.label(key)))
-        })
-    }
-
-    /// The autoscalers that target the workload, in its namespace or in one that is not named.
-    pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
-        let found: Vec<_> = self.autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
-        self.answer(found)
-    }
-
-    /// Whether a VerticalPodAutoscaler in sight decides on the workload's resources.
-    pub fn has_vertical_autoscaler(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
-        self.note_question();
-        self.vertical_autoscalers.iter().any(|target| target.is(workload, namespace))
-    }
-
-    /// The workloads whose pods `selector` selects in exactly `namespace` (both may be unnamed), nearest first: those of
-    /// the same file if there are any, else of the same folder, else all. Variants of one workload for several
-    /// environments lie in several folders, and a budget is meant for its neighbours.
-    pub fn workloads_selected(
-        &self,
-        selector: &Selector,
-        namespace: Option<&str>,
-        origin: &str,
-    ) -> Sight<Vec<&Sighted>> {
-        self.note_question();
-        let found: Vec<_> = self
-            .workloads
-            .iter()
-            .filter(|workload| workload.namespace.as_deref() == namespace)
-            .filter(|workload| selector.matches(|key| workload.label(key)))
-            .collect();
-        let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
-        let same_file: Vec<_> = found.iter().filter(|workload| workload.origin == origin).copied().collect();
-        if !same_file.is_empty() {
-            return Sight::Present(same_file);
-        }
-        let same_folder: Vec<_> =
-            found.iter().filter(|workload| folder(&workload.origin) == folder(origin)).copied().collect();
-        if !same_folder.is_empty() {
-            return Sight::Present(same_folder);
-        }
-        self.answer(found)
+        // Taken apart, so that a new topic cannot be forgotten.
+        let Self {
+            whole: _,
+            asked: _,
+            budgets,
+            autoscalers,
+            vertical_autoscalers,
+            workloads,
+            hollow,
+            services,
+            claims,
+            quotas,
+            namespaces,
+            priority_classes,
+            network_policies,
+            device_claims,
+            local_queues,
+            cluster_queues,
+            flavors,
+        } = other;
+        self.budgets.extend(budgets);
+        self.autoscalers.extend(autoscalers);
+        self.vertical_autoscalers.extend(vertical_autoscalers);
+        self.workloads.extend(workloads);
+        self.hollow.extend(hollow);
+        self.services.extend(services);
+        self.claims.extend(claims);
+        self.quotas.extend(quotas);
+        self.namespaces.extend(namespaces);
+        self.priority_classes.extend(priority_classes);
+        self.network_policies.extend(network_policies);
+        self.device_claims.extend(device_claims);
+        self.local_queues.extend(local_queues);
+        self.cluster_queues.extend(cluster_queues);
+        self.flavors.extend(flavors);
     }
 
     fn answer<T>(&self, found: Vec<T>) -> Sight<Vec<T>> {
         self.note_question();
-        match (found.is_empty(), self.whole) {
-            (false, _) => Sight::Present(found),
-            (true, true) => Sight::Absent,
-            (true, false) => Sight::Unknown,
+        if found.is_empty() { self.nothing() } else { Sight::Present(found) }
+    }
+
+    /// The same for what was asked by name, where a name that is still to be filled in cannot be absent.
+    fn answer_named<T>(&self, name: &str, found: Vec<T>) -> Sight<Vec<T>> {
+        match self.answer(found) {
+            Sight::Absent if name.is_empty() || is_placeholder(name) => Sight::Unknown,
+            answer => answer,
         }
+    }
+
+    /// What it means that nothing was found.
+    fn nothing<T>(&self) -> Sight<T> {
+        if self.whole { Sight::Absent } else { Sight::Unknown }
     }
 }
 
-impl Sighted {
-    fn label(&self, key: &str) -> Option<&str> {
-        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+/// Those of `found` that lie nearest to `origin`: those of the same file if there are any, else of the same folder, else
+/// all. Variants of one object for several environments lie in several folders, and an object is meant for its neighbours.
+pub fn nearest<'a, T>(found: Vec<&'a T>, origin: &str, origin_of: impl Fn(&'a T) -> &'a str) -> Vec<&'a T> {
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
+    let same_file: Vec<_> = found.iter().filter(|one| origin_of(one) == origin).copied().collect();
+    if !same_file.is_empty() {
+        return same_file;
     }
-
-    /// The workload as an identity, to ask for its autoscalers.
-    pub fn identity(&self) -> Identity<'_> {
-        Identity {
-            group: &self.kind.0,
-            version: "",
-            kind: &self.kind.1,
-            name: &self.name,
-            namespace: self.namespace.as_deref(),
-        }
-    }
+    let here = folder(origin);
+    let same_folder: Vec<_> = found.iter().filter(|one| folder(origin_of(one)) == here).copied().collect();
+    if same_folder.is_empty() { found } else { same_folder }
 }
 
 /// Whether objects of these namespaces may be in the same one: `None` is a namespace that is not named.
@@ -294,44 +291,15 @@ fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
     }
 }
 
-fn autoscaler(spec: &Value, namespace: Option<String>, floor: i64, utilization_of: Vec<String>) -> Option<Autoscaler> {
-    Some(Autoscaler { target: Target::of(spec.get("scaleTargetRef")?, namespace)?, floor, utilization_of })
+/// The entries of a mapping of texts, those left out that are no text.
+fn entries(map: &Value) -> Vec<(String, String)> {
+    let map = map.as_object().into_iter().flatten();
+    map.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
-/// The resources whose use a HorizontalPodAutoscaler measures against the request. One that names no metric measures CPU: the
-/// API server defaults it to 80 % (kubernetes/kubernetes `pkg/apis/autoscaling/v2/defaults.go`).
-fn measured_by_hpa(spec: &Value) -> Vec<String> {
-    let metrics = list(spec, "metrics");
-    if metrics.is_empty() {
-        return vec!["cpu".to_owned()];
-    }
-    let mut measured = Vec::new();
-    for metric in metrics {
-        // autoscaling/v2 nests the target; v2beta1 has `targetAverageUtilization`.
-        for source in ["resource", "containerResource"] {
-            let Some(resource) = metric.get(source) else { continue };
-            let nested = resource.get("target").is_some_and(|target| {
-                text(target, "type") == Some("Utilization") || target.get("averageUtilization").is_some()
-            });
-            if nested || resource.get("targetAverageUtilization").is_some() {
-                measured.extend(text(resource, "name").map(str::to_owned));
-            }
-        }
-    }
-    measured
-}
-
-/// The same of a KEDA ScaledObject, whose `cpu` and `memory` triggers measure utilisation unless they say otherwise.
-fn measured_by_keda(spec: &Value) -> Vec<String> {
-    let triggers = list(spec, "triggers").iter().filter(|trigger| {
-        let metadata_type = trigger.get("metadata").and_then(|metadata| text(metadata, "type"));
-        text(trigger, "metricType").or(metadata_type).unwrap_or("Utilization") == "Utilization"
-    });
-    triggers
-        .filter_map(|trigger| text(trigger, "type"))
-        .filter(|kind| matches!(*kind, "cpu" | "memory"))
-        .map(str::to_owned)
-        .collect()
+/// The texts in a list.
+fn texts(items: &[Value]) -> Vec<String> {
+    items.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -340,49 +308,123 @@ mod tests {
 
     use super::*;
 
-    fn budget(namespace: Option<&str>) -> Value {
-        json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b", "namespace": namespace},
-               "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "llm"}}}})
-    }
-
-    fn label(key: &str) -> Option<&'static str> {
-        (key == "app").then_some("llm")
-    }
-
-    #[test]
-    fn absence_is_known_only_when_the_whole_is_in_sight() {
-        assert_eq!(Inventory::unknown().budgets_of(None, label), Sight::Unknown);
-        assert_eq!(Inventory::whole().budgets_of(None, label), Sight::Absent);
+    /// An inventory that sees the whole, which is these objects.
+    pub(super) fn whole(objects: &[Value]) -> Inventory {
+        let mut inventory = Inventory::whole();
+        for object in objects {
+            inventory.add(object, "a.yaml", Catalog::builtin());
+        }
+        inventory
     }
 
     #[test]
     fn it_tells_whether_a_verdict_hung_on_it() {
-        let mut inventory = Inventory::whole();
-        inventory.add(&budget(None), "a.yaml", Catalog::builtin());
+        let inventory = whole(&[]);
         assert!(!inventory.was_asked());
-        let _ = inventory.budgets_of(None, label);
+        let _ = inventory.services_named("llm", None);
         assert!(inventory.was_asked() && !inventory.clone().was_asked());
     }
 
     #[test]
-    fn a_budget_without_namespace_may_meet_every_pod() {
+    fn what_is_merged_is_in_sight() {
+        let kinds = [
+            ("policy/v1", "PodDisruptionBudget"),
+            ("autoscaling/v2", "HorizontalPodAutoscaler"),
+            ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
+            ("v1", "Pod"),
+            ("apps/v1", "Deployment"),
+            ("v1", "Service"),
+            ("v1", "PersistentVolumeClaim"),
+            ("v1", "ResourceQuota"),
+            ("v1", "Namespace"),
+            ("scheduling.k8s.io/v1", "PriorityClass"),
+            ("networking.k8s.io/v1", "NetworkPolicy"),
+            ("resource.k8s.io/v1", "ResourceClaim"),
+            ("kueue.x-k8s.io/v1beta1", "LocalQueue"),
+            ("kueue.x-k8s.io/v1beta1", "ClusterQueue"),
+            ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"),
+        ];
+        let target = json!({"kind": "Deployment", "name": "llm"});
+        let objects = kinds.map(|(version, kind)| {
+            let containers = if kind == "Pod" { json!([{"name": "a"}]) } else { json!(null) };
+            json!({"apiVersion": version, "kind": kind, "metadata": {"name": "llm"},
+                   "spec": {"scaleTargetRef": target, "targetRef": target, "containers": containers}})
+        });
         let mut inventory = Inventory::whole();
-        inventory.add(&budget(None), "a.yaml", Catalog::builtin());
-        assert!(matches!(inventory.budgets_of(Some("ml"), label), Sight::Present(found) if found.len() == 1));
-        let mut inventory = Inventory::whole();
-        inventory.add(&budget(Some("other")), "a.yaml", Catalog::builtin());
-        assert_eq!(inventory.budgets_of(Some("ml"), label), Sight::Absent);
+        inventory.merge(whole(&objects));
+        // Whatever is added must survive a merge: the two know the same, field by field.
+        assert_eq!(format!("{inventory:?}"), format!("{:?}", whole(&objects)));
+        let facts = format!("{inventory:#?}");
+        let without: Vec<_> =
+            facts.lines().filter(|line| line.ends_with("[],") && !line.starts_with("     ")).collect();
+        assert!(without.is_empty(), "{without:?}");
     }
 
     #[test]
-    fn the_floor_of_an_autoscaler_is_one_unless_it_says_more() {
-        let mut inventory = Inventory::whole();
-        let scaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
-            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}, "maxReplicas": 5,
-                     "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]}});
-        inventory.add(&scaler, "a.yaml", Catalog::builtin());
-        let workload = Identity { group: "apps", version: "v1", kind: "Deployment", name: "llm", namespace: None };
-        let Sight::Present(found) = inventory.autoscalers_of(workload, None) else { panic!("not found") };
-        assert_eq!((found[0].floor, found[0].utilization_of.as_slice()), (1, ["cpu".to_owned()].as_slice()));
+    fn wrong_types_are_no_facts_and_no_panic() {
+        for (version, kind) in [
+            ("policy/v1", "PodDisruptionBudget"),
+            ("autoscaling/v2", "HorizontalPodAutoscaler"),
+            ("keda.sh/v1alpha1", "ScaledObject"),
+            ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler"),
+            ("v1", "Service"),
+            ("v1", "PersistentVolumeClaim"),
+            ("v1", "ResourceQuota"),
+            ("v1", "Namespace"),
+            ("scheduling.k8s.io/v1", "PriorityClass"),
+            ("networking.k8s.io/v1", "NetworkPolicy"),
+            ("resource.k8s.io/v1", "ResourceClaim"),
+            ("resource.k8s.io/v1", "ResourceClaimTemplate"),
+            ("kueue.x-k8s.io/v1beta1", "LocalQueue"),
+            ("kueue.x-k8s.io/v1beta1", "ClusterQueue"),
+            ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"),
+            ("apps/v1", "Deployment"),
+        ] {
+            for wrong in [json!(null), json!(7), json!("text"), json!([1, {}]), json!({"spec": 7, "ports": [7, {}]})] {
+                let fields = [
+                    "scaleTargetRef",
+                    "targetRef",
+                    "metrics",
+                    "triggers",
+                    "updatePolicy",
+                    "resourcePolicy",
+                    "ports",
+                    "selector",
+                    "resources",
+                    "hard",
+                    "podSelector",
+                    "ingress",
+                    "devices",
+                    "resourceGroups",
+                    "nodeTaints",
+                    "template",
+                ];
+                let mut spec = serde_json::Map::new();
+                for field in fields {
+                    spec.insert(field.to_owned(), wrong.clone());
+                }
+                let _ = whole(&[
+                    json!({"apiVersion": version, "kind": kind, "metadata": wrong, "spec": spec}),
+                    json!({"apiVersion": version, "kind": kind, "metadata": {"name": 7, "labels": wrong}, "spec": wrong}),
+                ]);
+            }
+        }
+        assert_eq!(whole(&[json!(7), json!({"apiVersion": 1, "kind": []})]).namespace("x"), Sight::Absent);
+    }
+
+    #[test]
+    fn a_name_that_is_still_to_be_filled_in_is_not_absent() {
+        let inventory = whole(&[]);
+        assert_eq!(inventory.services_named("llm", None), Sight::Absent);
+        for name in ["", "${NAME}", "{{ .Values.name }}", "<name>"] {
+            assert_eq!(inventory.services_named(name, None), Sight::Unknown, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_lies_in_the_same_file_or_folder_is_nearest() {
+        let origins = ["dev/a.yaml", "dev/b.yaml", "prod/a.yaml"];
+        let of = |origin: &str| nearest(origins.iter().collect(), origin, |one| *one).len();
+        assert_eq!((of("dev/a.yaml"), of("dev/c.yaml"), of("prod/c.yaml"), of("other/a.yaml")), (1, 2, 1, 3));
     }
 }

@@ -164,8 +164,19 @@ impl Profile {
 
     /// How many devices, whole or in part, the pod asks for.
     pub fn devices(&self) -> i64 {
-        self.accelerators.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count).sum()
+        devices(&self.accelerators)
     }
+}
+
+/// What a pod asks for of each accelerator, without a look at what runs in it.
+pub(crate) fn accelerators(pod: &Pod<'_>, catalog: &Catalog) -> Vec<AcceleratorCount> {
+    accelerators::of_pod(pod, catalog)
+}
+
+/// How many devices, whole or in part, that is.
+pub(crate) fn devices(asked: &[AcceleratorCount]) -> i64 {
+    let devices = asked.iter().filter(|asked| asked.counts.is_devices());
+    devices.fold(0, |sum: i64, asked| sum.saturating_add(asked.count))
 }
 
 /// What the pod is for. A kind whose pods end decides it, whatever runs in them; else the program does, then the kind.

@@ -29,6 +29,7 @@ pub struct Pod<'a> {
     spec: Node<'a>,
     containers: Vec<Container<'a>>,
     replicas: Option<i64>,
+    sets_replicas: bool,
     operator: Option<&'a Operator>,
     invocations: OnceCell<Vec<Invocation<'a>>>,
     profile: OnceCell<Profile>,
@@ -159,7 +160,8 @@ impl<'a> Pod<'a> {
         if containers.is_empty() {
             return None;
         }
-        let replicas = replicas(object, owner, definition, template, &place.captured);
+        let written = written_replicas(object, definition, template, &place.captured);
+        let replicas = replicas(object, owner, definition, written);
         let mut pod = Self {
             owner,
             object,
@@ -172,6 +174,7 @@ impl<'a> Pod<'a> {
             spec,
             containers,
             replicas,
+            sets_replicas: written.is_some_and(|written| !written.is_null()),
             operator: None,
             invocations: OnceCell::new(),
             profile: OnceCell::new(),
@@ -264,6 +267,11 @@ impl<'a> Pod<'a> {
     /// as for a pod under a ReplicaSet.
     pub fn replicas(&self) -> Option<i64> {
         self.replicas
+    }
+
+    /// Whether the author wrote how many pods there are to be.
+    pub fn sets_replicas(&self) -> bool {
+        self.sets_replicas
     }
 
     /// What makes the pods; of a template, what will make them.
@@ -408,23 +416,26 @@ fn fill(pattern: &str, captured: &[String]) -> Path {
     })
 }
 
-/// How many pods the template asks for.
-fn replicas(
-    object: &Value,
-    owner: Identity<'_>,
+/// What is written where the kind has the number of the template's pods: `null` where nothing is, `None` where it has none.
+fn written_replicas<'a>(
+    object: &'a Value,
     definition: &Kind,
     template: &Template,
     captured: &[String],
-) -> Option<i64> {
+) -> Option<&'a Value> {
+    let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
+    Some(fill(pattern, captured).get(object).unwrap_or(&Value::Null))
+}
+
+/// How many pods the template asks for.
+fn replicas(object: &Value, owner: Identity<'_>, definition: &Kind, written: Option<&Value>) -> Option<i64> {
     if owner.is("", "Pod") {
         return owner_reference(object).is_none().then_some(1);
     }
-    let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
-    let pointer = fill(pattern, captured);
-    match pointer.get(object) {
+    match written? {
         // Kubernetes defaults the replicas of its own kinds, and every verified kind with the scale subresource, to 1.
-        None | Some(Value::Null) => definition.scalable.then_some(1),
-        value => integer(value),
+        Value::Null => definition.scalable.then_some(1),
+        value => integer(Some(value)),
     }
 }
 

@@ -1,0 +1,346 @@
+//! What changes how many pods a workload has, or how large they are: HorizontalPodAutoscalers, KEDA's ScaledObjects and
+//! VerticalPodAutoscalers.
+
+use serde_json::Value;
+
+use super::{Inventory, Sight, Source, Target, texts};
+use crate::node::{integer, list, text};
+use crate::object::Identity;
+
+/// What changes the replicas of a workload: a HorizontalPodAutoscaler or a KEDA ScaledObject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Autoscaler {
+    /// Where it was seen.
+    pub origin: String,
+    /// Its name.
+    pub name: String,
+    target: Target,
+    /// The fewest pods it keeps.
+    pub floor: i64,
+    /// The most pods it makes; `None` where that cannot be read.
+    pub ceiling: Option<i64>,
+    /// What it goes by.
+    pub measures: Vec<Measure>,
+    /// The resources (`cpu`, `memory`) of which it measures the use against the request.
+    pub utilization_of: Vec<String>,
+    /// Whether it is KEDA's, which can scale to none.
+    pub keda: bool,
+}
+
+/// What an autoscaler goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The use of a resource of the pods or of one of their containers.
+    Resource {
+        /// The resource, such as `cpu`.
+        name: String,
+        /// Whether the use is measured against the request, and not as an amount of its own.
+        utilization: bool,
+    },
+    /// Something else: a metric of the pods, of another object, or from outside.
+    Other,
+}
+
+/// A VerticalPodAutoscaler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerticalAutoscaler {
+    /// Where it was seen.
+    pub origin: String,
+    /// Its name.
+    pub name: String,
+    target: Target,
+    /// How it brings in what it recommends: `Off`, `Initial`, `Recreate`, `InPlaceOrRecreate` or the old `Auto`, which is
+    /// `Recreate`. That is also the default.
+    pub mode: String,
+    /// The resources it decides on, in whichever container; none where it is off for all it names.
+    pub controls: Vec<String>,
+}
+
+impl Autoscaler {
+    pub(super) fn of_hpa(source: Source<'_>) -> Option<Self> {
+        let floor = integer(source.spec.get("minReplicas")).unwrap_or(1);
+        let ceiling = integer(source.spec.get("maxReplicas"));
+        Self::new(source, floor, ceiling, measures_of_hpa(source.spec))
+    }
+
+    pub(super) fn of_keda(source: Source<'_>) -> Option<Self> {
+        let floor = integer(source.spec.get("minReplicaCount")).unwrap_or(0);
+        let ceiling = match source.spec.get("maxReplicaCount") {
+            None | Some(Value::Null) => Some(100),
+            written => integer(written),
+        };
+        let scaler = Self::new(source, floor, ceiling, measures_of_keda(source.spec))?;
+        Some(Self { keda: true, ..scaler })
+    }
+
+    fn new(source: Source<'_>, floor: i64, ceiling: Option<i64>, measures: Vec<Measure>) -> Option<Self> {
+        let utilization_of = measures.iter().filter_map(|measure| match measure {
+            Measure::Resource { name, utilization: true } => Some(name.clone()),
+            _ => None,
+        });
+        Some(Self {
+            origin: source.origin(),
+            name: source.name(),
+            target: Target::of(source.spec.get("scaleTargetRef")?, source.namespace())?,
+            floor,
+            ceiling,
+            utilization_of: utilization_of.collect(),
+            measures,
+            keda: false,
+        })
+    }
+
+    /// Its namespace, when it names one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.target.namespace.as_deref()
+    }
+}
+
+impl VerticalAutoscaler {
+    pub(super) fn of(source: Source<'_>) -> Option<Self> {
+        let spec = source.spec;
+        let mode = match spec.get("updatePolicy").and_then(|policy| policy.get("updateMode")) {
+            Some(Value::String(mode)) => mode,
+            // YAML reads an `Off` without quotes as a boolean.
+            Some(Value::Bool(false)) => "Off",
+            _ => "Recreate",
+        };
+        Some(Self {
+            origin: source.origin(),
+            name: source.name(),
+            target: Target::of(spec.get("targetRef")?, source.namespace())?,
+            mode: mode.to_owned(),
+            controls: controlled(spec.get("resourcePolicy").unwrap_or(&Value::Null)),
+        })
+    }
+
+    /// Its namespace, when it names one.
+    pub fn namespace(&self) -> Option<&str> {
+        self.target.namespace.as_deref()
+    }
+}
+
+impl Inventory {
+    /// The autoscalers that target the workload, in its namespace or in one that is not named.
+    pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
+        let found: Vec<_> = self.autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
+        self.answer(found)
+    }
+
+    /// The VerticalPodAutoscalers that target the workload, in its namespace or in one that is not named.
+    pub fn vertical_autoscalers_of(
+        &self,
+        workload: Identity<'_>,
+        namespace: Option<&str>,
+    ) -> Sight<Vec<&VerticalAutoscaler>> {
+        let found: Vec<_> =
+            self.vertical_autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
+        self.answer(found)
+    }
+
+    /// Whether a VerticalPodAutoscaler in sight decides on the workload's resources.
+    pub fn has_vertical_autoscaler(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        self.vertical_autoscalers_of(workload, namespace).present().is_some()
+    }
+}
+
+/// What a HorizontalPodAutoscaler goes by. One that names no metric measures CPU: the API server defaults it to 80 %
+/// (kubernetes/kubernetes `pkg/apis/autoscaling/v2/defaults.go`).
+fn measures_of_hpa(spec: &Value) -> Vec<Measure> {
+    let metrics = list(spec, "metrics");
+    if metrics.is_empty() {
+        return vec![Measure::Resource { name: "cpu".to_owned(), utilization: true }];
+    }
+    metrics.iter().map(measure_of_hpa).collect()
+}
+
+fn measure_of_hpa(metric: &Value) -> Measure {
+    let mut sources = ["resource", "containerResource"].iter().filter_map(|source| metric.get(source));
+    let resource = sources.find(|source| !source.is_null());
+    let Some((resource, name)) = resource.and_then(|resource| Some((resource, text(resource, "name")?))) else {
+        return Measure::Other;
+    };
+    // autoscaling/v2 nests the target; v2beta1 has `targetAverageUtilization`.
+    let nested = resource.get("target").is_some_and(|target| {
+        text(target, "type") == Some("Utilization") || target.get("averageUtilization").is_some()
+    });
+    let utilization = nested || resource.get("targetAverageUtilization").is_some();
+    Measure::Resource { name: name.to_owned(), utilization }
+}
+
+/// The same of a KEDA ScaledObject, whose `cpu` and `memory` triggers measure utilisation unless they say otherwise.
+fn measures_of_keda(spec: &Value) -> Vec<Measure> {
+    let triggers = list(spec, "triggers").iter();
+    triggers
+        .map(|trigger| match text(trigger, "type") {
+            Some(name @ ("cpu" | "memory")) => {
+                let metadata_type = trigger.get("metadata").and_then(|metadata| text(metadata, "type"));
+                let metric = text(trigger, "metricType").or(metadata_type).unwrap_or("Utilization");
+                Measure::Resource { name: name.to_owned(), utilization: metric == "Utilization" }
+            }
+            _ => Measure::Other,
+        })
+        .collect()
+}
+
+/// The resources that a `resourcePolicy` leaves to the autoscaler: CPU and memory unless the containers say otherwise.
+/// Containers that it does not name beside others are not counted, as nothing tells whether there are any.
+fn controlled(policy: &Value) -> Vec<String> {
+    let both = || vec!["cpu".to_owned(), "memory".to_owned()];
+    let containers = list(policy, "containerPolicies");
+    if containers.is_empty() {
+        return both();
+    }
+    let mut controls: Vec<String> = Vec::new();
+    for container in containers {
+        // YAML reads an `Off` without quotes as a boolean.
+        if matches!(container.get("mode"), Some(Value::Bool(false))) || text(container, "mode") == Some("Off") {
+            continue;
+        }
+        let named = match container.get("controlledResources") {
+            Some(Value::Array(named)) => texts(named),
+            _ => both(),
+        };
+        for resource in named {
+            if !controls.contains(&resource) {
+                controls.push(resource);
+            }
+        }
+    }
+    controls
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::tests::whole;
+    use super::*;
+
+    const LLM: Identity<'_> =
+        Identity { group: "apps", version: "v1", kind: "Deployment", name: "llm", namespace: None };
+
+    fn hpa(spec: &Value) -> Autoscaler {
+        let mut object = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec});
+        object["spec"]["scaleTargetRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"});
+        whole(&[object]).autoscalers_of(LLM, None).present().unwrap()[0].clone()
+    }
+
+    fn keda(spec: &Value) -> Autoscaler {
+        let mut object = json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": "k", "namespace": "ml"}, "spec": spec});
+        object["spec"]["scaleTargetRef"] = json!({"name": "llm"});
+        whole(&[object]).autoscalers_of(LLM, Some("ml")).present().unwrap()[0].clone()
+    }
+
+    fn vpa(spec: &Value) -> VerticalAutoscaler {
+        let mut object = json!({"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "metadata": {"name": "v"}, "spec": spec});
+        object["spec"]["targetRef"] = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"});
+        let inventory = whole(&[object]);
+        assert!(inventory.has_vertical_autoscaler(LLM, Some("ml")));
+        inventory.vertical_autoscalers_of(LLM, None).present().unwrap()[0].clone()
+    }
+
+    fn resource(name: &str, utilization: bool) -> Measure {
+        Measure::Resource { name: name.to_owned(), utilization }
+    }
+
+    #[test]
+    fn the_floor_of_an_autoscaler_is_one_unless_it_says_more() {
+        let found = hpa(
+            &json!({"maxReplicas": 5, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]}),
+        );
+        assert_eq!((found.name.as_str(), found.floor, found.ceiling, found.keda), ("h", 1, Some(5), false));
+        assert_eq!((found.utilization_of, found.measures), (vec!["cpu".to_owned()], vec![resource("cpu", true)]));
+    }
+
+    #[test]
+    fn an_autoscaler_without_metrics_measures_the_use_of_cpu() {
+        for spec in [json!({"targetCPUUtilizationPercentage": 80}), json!({"metrics": []}), json!({"metrics": 7})] {
+            let found = hpa(&spec);
+            assert_eq!((found.measures, found.ceiling), (vec![resource("cpu", true)], None), "{spec}");
+        }
+    }
+
+    #[test]
+    fn metrics_that_are_no_resource_are_told_apart() {
+        let found = hpa(&json!({"maxReplicas": "{{ max }}", "metrics": [
+            {"type": "Resource", "resource": {"name": "memory", "target": {"type": "AverageValue", "averageValue": "1Gi"}}},
+            {"type": "ContainerResource", "containerResource": {"name": "cpu", "container": "a", "target": {"averageUtilization": 60}}},
+            {"type": "Resource", "resource": {"name": "cpu", "targetAverageUtilization": 60}},
+            {"type": "Pods", "pods": {"metric": {"name": "vllm:num_requests_waiting"}}},
+            {"type": "External", "external": {}},
+            {"type": "Resource", "resource": 7},
+            7,
+        ]}));
+        let other = Measure::Other;
+        assert_eq!(
+            found.measures,
+            [
+                resource("memory", false),
+                resource("cpu", true),
+                resource("cpu", true),
+                other.clone(),
+                other.clone(),
+                other.clone(),
+                other
+            ]
+        );
+        assert_eq!((found.utilization_of, found.ceiling), (vec!["cpu".to_owned(), "cpu".to_owned()], None));
+    }
+
+    #[test]
+    fn keda_scales_from_none_to_a_hundred() {
+        let found = keda(&json!({"triggers": [
+            {"type": "prometheus", "metadata": {"query": "x"}},
+            {"type": "cpu", "metricType": "Utilization", "metadata": {"value": "60"}},
+            {"type": "memory", "metadata": {"type": "AverageValue", "value": "1Gi"}},
+        ]}));
+        assert_eq!((found.floor, found.ceiling, found.keda, found.namespace()), (0, Some(100), true, Some("ml")));
+        assert_eq!(found.measures, [Measure::Other, resource("cpu", true), resource("memory", false)]);
+        let found = keda(&json!({"minReplicaCount": 2, "maxReplicaCount": 4}));
+        assert_eq!((found.floor, found.ceiling, found.measures), (2, Some(4), Vec::new()));
+        assert_eq!(keda(&json!({"maxReplicaCount": "${MAX}"})).ceiling, None);
+    }
+
+    #[test]
+    fn a_vertical_autoscaler_recreates_and_decides_on_both_unless_it_says_otherwise() {
+        for (spec, mode, controls) in [
+            (json!({}), "Recreate", &["cpu", "memory"][..]),
+            (json!({"updatePolicy": {"updateMode": "Initial"}, "resourcePolicy": 7}), "Initial", &["cpu", "memory"]),
+            (json!({"updatePolicy": {"updateMode": false}}), "Off", &["cpu", "memory"]),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [
+                    {"containerName": "server", "controlledResources": ["memory"]}, {"containerName": "proxy", "mode": "Off"}]}}),
+                "Recreate",
+                &["memory"],
+            ),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [
+                    {"containerName": "server", "controlledResources": ["memory"]}, {"containerName": "*", "minAllowed": {"cpu": 1}}]}}),
+                "Recreate",
+                &["memory", "cpu"],
+            ),
+            (
+                json!({"resourcePolicy": {"containerPolicies": [{"containerName": "*", "mode": false}]}}),
+                "Recreate",
+                &[],
+            ),
+        ] {
+            let found = vpa(&spec);
+            assert_eq!((found.mode.as_str(), found.namespace()), (mode, None), "{spec}");
+            assert_eq!(found.controls, controls, "{spec}");
+        }
+    }
+
+    #[test]
+    fn an_autoscaler_of_another_workload_is_none_of_this() {
+        let other = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h", "namespace": "web"},
+            "spec": {"maxReplicas": 5, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}}});
+        let inventory = whole(&[other]);
+        assert_eq!(inventory.autoscalers_of(LLM, Some("ml")), Sight::Absent);
+        assert!(inventory.autoscalers_of(LLM, None).present().is_some());
+        assert_eq!(inventory.vertical_autoscalers_of(LLM, None), Sight::Absent);
+        assert!(!inventory.has_vertical_autoscaler(LLM, None));
+        assert_eq!(Inventory::unknown().vertical_autoscalers_of(LLM, None), Sight::Unknown);
+    }
+}
