@@ -22,11 +22,48 @@ pub fn defaulted(object: &Value) -> Value {
     }
     if identity.is("apps", "Deployment") {
         set(&mut result, &["spec"], "progressDeadlineSeconds", json!(600));
+        set(&mut result, &["spec", "strategy"], "type", json!("RollingUpdate"));
+        if result.pointer("/spec/strategy/type") == Some(&json!("RollingUpdate")) {
+            for field in ["maxSurge", "maxUnavailable"] {
+                set(&mut result, &["spec", "strategy", "rollingUpdate"], field, json!("25%"));
+            }
+        }
+    }
+    if identity.is("apps", "DaemonSet") || identity.is("apps", "StatefulSet") {
+        set(&mut result, &["spec", "updateStrategy"], "type", json!("RollingUpdate"));
+    }
+    if identity.is("batch", "Job") {
+        default_job(&mut result, &["spec"]);
+    }
+    if identity.is("batch", "CronJob") {
+        set(&mut result, &["spec"], "concurrencyPolicy", json!("Allow"));
+        set(&mut result, &["spec"], "suspend", json!(false));
+        default_job(&mut result, &["spec", "jobTemplate", "spec"]);
     }
     for pod in seen.pods() {
         default_pod(&mut result, pod.spec().path());
     }
     result
+}
+
+/// Source: kubernetes/kubernetes `pkg/apis/batch/v1/defaults.go`.
+fn default_job(object: &mut Value, spec: &[&str]) {
+    let pointer = format!("/{}", spec.join("/"));
+    let is_set = |object: &Value, field: &str| {
+        object.pointer(&pointer).and_then(|spec| spec.get(field)).is_some_and(|value| !value.is_null())
+    };
+    // Completions without a number are a work queue, which only a parallelism of its own makes.
+    if !is_set(object, "parallelism") && !is_set(object, "completions") {
+        set(object, spec, "completions", json!(1));
+    }
+    for (field, value) in [
+        ("parallelism", json!(1)),
+        ("backoffLimit", json!(6)),
+        ("completionMode", json!("NonIndexed")),
+        ("suspend", json!(false)),
+    ] {
+        set(object, spec, field, value);
+    }
 }
 
 fn default_pod(object: &mut Value, spec: &Path) {
@@ -37,6 +74,7 @@ fn default_pod(object: &mut Value, spec: &Path) {
         ("schedulerName", json!("default-scheduler")),
         ("securityContext", json!({})),
         ("terminationGracePeriodSeconds", json!(30)),
+        ("enableServiceLinks", json!(true)),
     ] {
         set(spec, &[], field, value);
     }
@@ -51,10 +89,14 @@ fn default_container(container: &mut Value) {
     if !container.is_object() {
         return;
     }
+    let image = container.get("image").and_then(Value::as_str).unwrap_or_default();
+    let name = image.rsplit('/').next().unwrap_or_default();
+    let floats = !image.contains('@') && (!name.contains(':') || name.ends_with(":latest"));
+    let pull = if floats { "Always" } else { "IfNotPresent" };
     for (field, value) in [
         ("terminationMessagePath", json!("/dev/termination-log")),
         ("terminationMessagePolicy", json!("File")),
-        ("imagePullPolicy", json!("IfNotPresent")),
+        ("imagePullPolicy", json!(pull)),
         ("resources", json!({})),
     ] {
         set(container, &[], field, value);
@@ -69,6 +111,10 @@ fn default_container(container: &mut Value) {
             [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
         {
             set(probe, &[], field, json!(value));
+        }
+        if probe.get("httpGet").is_some_and(Value::is_object) {
+            set(probe, &["httpGet"], "path", json!("/"));
+            set(probe, &["httpGet"], "scheme", json!("HTTP"));
         }
     }
     for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {

@@ -73,9 +73,26 @@ fn workload(random: &mut Random) -> Value {
         if random.chance(80) {
             spec["selector"] = json!({"matchLabels": {"app": "llm"}});
         }
+        for (field, percent, values) in [
+            (
+                "strategy",
+                30,
+                vec![
+                    Value::Null,
+                    json!({"type": "Recreate"}),
+                    json!({"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}),
+                    json!({"rollingUpdate": {"maxSurge": "100%", "maxUnavailable": "x"}}),
+                ],
+            ),
+            ("progressDeadlineSeconds", 20, vec![Value::Null, json!(60), json!(7200)]),
+        ] {
+            if random.chance(percent) {
+                spec[field] = random.pick(&values);
+            }
+        }
         spec
     };
-    match random.below(9) {
+    match random.below(12) {
         0 | 1 => pod(random),
         2..=4 => {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(random), "spec": spec_with_template(random)})
@@ -83,16 +100,80 @@ fn workload(random: &mut Random) -> Value {
         5 => {
             json!({"apiVersion": "apps/v1", "kind": random.pick(&["StatefulSet", "DaemonSet"]), "metadata": metadata(random), "spec": spec_with_template(random)})
         }
-        6 => {
-            json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(random), "spec": {"template": template}})
-        }
-        7 => {
+        6 | 7 => job(random, &template),
+        8 => {
             json!({"apiVersion": "ray.io/v1", "kind": "RayCluster", "metadata": metadata(random), "spec": {"headGroupSpec": {"template": template.clone()}, "workerGroupSpecs": [{"template": template}]}})
         }
+        9 => gang(random, &template),
+        10 => beside(random),
         _ => {
             json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(random), "spec": {random.pick(&["minAvailable", "maxUnavailable"]): random.pick(&[json!(0), json!(1), json!("50%"), json!("100%"), json!("x")]), "selector": {"matchLabels": {"app": "llm"}}}})
         }
     }
+}
+
+/// A Job, or a CronJob that makes such.
+fn job(random: &mut Random, template: &Value) -> Value {
+    let mut spec = json!({"template": template});
+    for (field, percent, values) in [
+        ("backoffLimit", 40, vec![Value::Null, json!(0), json!(4)]),
+        ("parallelism", 30, vec![json!(1), json!(4), Value::Null]),
+        ("completions", 30, vec![json!(1), json!(4), Value::Null]),
+        ("completionMode", 20, vec![json!("Indexed"), json!("NonIndexed")]),
+        ("ttlSecondsAfterFinished", 30, vec![json!(3600), Value::Null]),
+        (
+            "podFailurePolicy",
+            20,
+            vec![
+                Value::Null,
+                json!({"rules": []}),
+                json!({"rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]}),
+            ],
+        ),
+    ] {
+        if random.chance(percent) {
+            spec[field] = random.pick(&values);
+        }
+    }
+    if random.chance(30) {
+        let schedule = json!({"schedule": "0 */6 * * *", "concurrencyPolicy": random.pick(&["Allow", "Forbid"]), "jobTemplate": {"spec": spec}});
+        return json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata(random), "spec": schedule});
+    }
+    json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata(random), "spec": spec})
+}
+
+/// Pods that work together.
+fn gang(random: &mut Random, template: &Value) -> Value {
+    match random.below(4) {
+        0 => {
+            json!({"apiVersion": "leaderworkerset.x-k8s.io/v1", "kind": "LeaderWorkerSet", "metadata": metadata(random), "spec": {"replicas": random.below(4), "leaderWorkerTemplate": {"size": random.below(5), "leaderTemplate": template, "workerTemplate": template}}})
+        }
+        1 => {
+            json!({"apiVersion": "jobset.x-k8s.io/v1alpha2", "kind": "JobSet", "metadata": metadata(random), "spec": {"replicatedJobs": [{"name": "w", "replicas": random.below(3), "template": {"spec": {"parallelism": random.below(5), "completions": random.below(5), "template": template}}}]}})
+        }
+        2 => {
+            json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "metadata": metadata(random), "spec": {"pytorchReplicaSpecs": {"Master": {"replicas": 1, "restartPolicy": "OnFailure", "template": template}, "Worker": {"replicas": random.below(5), "template": template}}}})
+        }
+        _ => {
+            json!({"apiVersion": "kubeflow.org/v2beta1", "kind": "MPIJob", "metadata": metadata(random), "spec": {"slotsPerWorker": random.below(9), "mpiReplicaSpecs": {"Launcher": {"replicas": 1, "template": template}, "Worker": {"replicas": random.below(5), "template": template}}}})
+        }
+    }
+}
+
+/// An object that stands beside workloads.
+fn beside(random: &mut Random) -> Value {
+    let (version, kind, spec) = random.pick(&[
+        ("autoscaling/v2", "HorizontalPodAutoscaler", json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}, "minReplicas": 2, "maxReplicas": 8, "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]})),
+        ("autoscaling.k8s.io/v1", "VerticalPodAutoscaler", json!({"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}})),
+        ("v1", "Service", json!({"type": "LoadBalancer", "selector": {"app": "llm"}, "ports": [{"port": 80, "targetPort": 8000}]})),
+        ("v1", "PersistentVolumeClaim", json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "50Gi"}}})),
+        ("v1", "ResourceQuota", json!({"hard": {"requests.nvidia.com/gpu": "4"}})),
+        ("networking.k8s.io/v1", "NetworkPolicy", json!({"podSelector": {"matchLabels": {"app": "llm"}}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"namespaceSelector": {"matchLabels": {"name": "gateway"}}}], "ports": [{"port": 8080}]}]})),
+        ("scheduling.k8s.io/v1", "PriorityClass", Value::Null),
+        ("security.istio.io/v1", "AuthorizationPolicy", json!({"rules": [{"to": [{"operation": {"methods": ["GET"]}}]}, {"from": [{"source": {"namespaces": ["a"]}}]}]})),
+        ("resource.k8s.io/v1", "ResourceClaimTemplate", json!({"spec": {"devices": {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.nvidia.com"}}]}}})),
+    ]);
+    json!({"apiVersion": version, "kind": kind, "metadata": metadata(random), "spec": spec})
 }
 
 fn metadata(random: &mut Random) -> Value {
@@ -129,6 +210,9 @@ fn pod_spec(random: &mut Random) -> Value {
                 json!([{"key": "nvidia.com/gpu", "operator": "Exists"}]),
                 json!([{"operator": "Exists"}]),
                 json!([{"key": "spot", "effect": "NoSchedule"}]),
+                json!([{"key": "nvidia.com/gpus", "operator": "Exists", "value": "x"}]),
+                json!([{"key": "karpenter.sh/disrupted", "operator": "Exists"}]),
+                json!([{"key": "amd.com/gpu", "operator": "Exists"}, {"key": "cloud.google.com/gke-spot", "value": "true"}]),
             ],
         ),
         (
@@ -140,12 +224,44 @@ fn pod_spec(random: &mut Random) -> Value {
                 json!([{"name": "dshm", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}]),
                 json!([{"name": "models", "persistentVolumeClaim": {"claimName": "models"}}]),
                 json!([{"name": "dshm", "hostPath": {"path": "/x"}}]),
+                json!([{"name": "dshm", "emptyDir": {"medium": "Memory"}}, {"name": "models", "emptyDir": {"sizeLimit": "2Gi"}}]),
+                json!([{"name": "checkpoints", "emptyDir": {}}, {"name": "models", "emptyDir": {}}]),
             ],
         ),
-        ("affinity", 25, vec![Value::Null, json!({}), json!({"nodeAffinity": {}})]),
+        (
+            "affinity",
+            25,
+            vec![
+                Value::Null,
+                json!({}),
+                json!({"nodeAffinity": {}}),
+                json!({"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "llm"}}}]}}),
+            ],
+        ),
         ("hostIPC", 10, vec![json!(true), json!(false)]),
         ("hostNetwork", 10, vec![json!(true)]),
-        ("topologySpreadConstraints", 10, vec![json!([])]),
+        (
+            "topologySpreadConstraints",
+            10,
+            vec![
+                json!([]),
+                json!([{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "llm"}}}]),
+            ],
+        ),
+        (
+            "nodeSelector",
+            20,
+            vec![
+                Value::Null,
+                json!({"cloud.google.com/gke-accelerator": "nvidia-l4", "cloud.google.com/gke-spot": "true"}),
+                json!({"cloud.google.com/gke-tpu-accelerator": "tpu-v6e-slice"}),
+                json!({"amd.com/gpu.family": "AI"}),
+            ],
+        ),
+        ("terminationGracePeriodSeconds", 25, vec![Value::Null, json!(0), json!(30), json!(600)]),
+        ("enableServiceLinks", 15, vec![json!(false), json!(true)]),
+        ("priorityClassName", 15, vec![json!("inference"), json!("system-node-critical")]),
+        ("resourceClaims", 10, vec![json!([{"name": "gpu", "resourceClaimTemplateName": "llm"}]), Value::Null]),
         ("resources", 10, vec![json!({"limits": {"memory": "8Gi"}})]),
         (
             "initContainers",
@@ -184,6 +300,13 @@ fn container(random: &mut Random, index: usize) -> Value {
         ("ghcr.io/ggml-org/llama.cpp:server-cuda", &[], &["-m", "/models/x.gguf", "--port", "9090"]),
         ("pytorch/pytorch:2.8.0", &["torchrun", "--nproc-per-node=8", "train.py"], &[]),
         ("nginx:1.29", &[], &[]),
+        ("vllm/vllm-openai:v0.11.0", &["vllm", "serve", "${MODEL}", "--api-key", "$(KEY)", "--tp", "8"], &[]),
+        ("vllm/vllm-openai:v0.11.0", &["vllm", "serve", "org/x-70B", "--headless", "--ssl-keyfile", "/k"], &[]),
+        (
+            "pytorch/pytorch:2.8.0",
+            &["accelerate", "launch"],
+            &["--num_processes", "16", "t.py", "--output_dir", "/out"],
+        ),
         ("registry.example.com:5000/app", &[], &[]),
     ]);
     let mut container = json!({"name": format!("c{index}"), "image": image});
@@ -193,7 +316,13 @@ fn container(random: &mut Random, index: usize) -> Value {
     if !args.is_empty() {
         container["args"] = json!(args);
     }
-    let probe = json!({"httpGet": {"path": "/health", "port": 8000}, "initialDelaySeconds": 10, "periodSeconds": 5});
+    let probe = random.pick(&[
+        json!({"httpGet": {"path": "/health", "port": 8000}, "initialDelaySeconds": 10, "periodSeconds": 5}),
+        json!({"httpGet": {"path": "/v1/models", "port": "http", "scheme": "HTTPS"}, "timeoutSeconds": 30}),
+        json!({"tcpSocket": {"port": "none"}, "periodSeconds": 1, "failureThreshold": 1}),
+        json!({"grpc": {"port": 8001}, "failureThreshold": 600}),
+        json!({"exec": {"command": ["cat", "/tmp/healthy"]}}),
+    ]);
     for (field, percent, values) in [
         (
             "resources",
@@ -208,6 +337,10 @@ fn container(random: &mut Random, index: usize) -> Value {
                 json!({"limits": {"nvidia.com/gpu": "0.5"}}),
                 json!({"limits": {"nvidia.com/gpu": 0}}),
                 json!({"limits": {"nvidia.com/mig-1g.10gb": 1}}),
+                json!({"limits": {"nvidia.com/mig-1g.10gb": 2}}),
+                json!({"limits": {"nvidia.com/gpu": 1, "nvidia.com/gpumem": 3000}}),
+                json!({"limits": {"google.com/tpu": 8}}),
+                json!({"claims": [{"name": "gpu"}, {"name": "other"}]}),
                 json!({"requests": {"cpu": "500m"}, "limits": null}),
             ],
         ),
@@ -222,6 +355,7 @@ fn container(random: &mut Random, index: usize) -> Value {
                 Value::Null,
                 json!([{"name": "HF_TOKEN", "value": "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345"}]),
                 json!([{"name": "PORT", "value": "3000"}]),
+                json!([{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}, {"name": "HF_HOME", "value": "/models"}, {"name": "MODEL", "value": "x"}]),
             ],
         ),
         (
@@ -234,7 +368,17 @@ fn container(random: &mut Random, index: usize) -> Value {
                 json!([{"name": "models", "mountPath": "/models"}]),
             ],
         ),
-        ("securityContext", 15, vec![json!({"privileged": true}), json!({})]),
+        ("securityContext", 15, vec![json!({"privileged": true}), json!({}), json!({"readOnlyRootFilesystem": true})]),
+        (
+            "lifecycle",
+            15,
+            vec![
+                Value::Null,
+                json!({"preStop": {"sleep": {"seconds": 30}}}),
+                json!({"preStop": {"exec": {"command": ["sh", "-c", "sleep 45"]}}}),
+            ],
+        ),
+        ("imagePullPolicy", 20, vec![json!("Always"), json!("IfNotPresent")]),
     ] {
         if random.chance(percent) {
             container[field] = random.pick(&values);
