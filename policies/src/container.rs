@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Accelerator, Catalog};
 use crate::node::{Node, integer, list, text};
 use crate::path::Path;
 use crate::quantity::Quantity;
@@ -149,6 +149,23 @@ impl<'a> Container<'a> {
             }
         }
         found
+    }
+
+    /// Whether a scheduler or webhook other than Kubernetes' own takes what the container asks of `resource` over: by its
+    /// name, or because an amount of such a device stands beside it, which makes `nvidia.com/gpu` one shared by HAMi.
+    pub fn is_intercepted(&self, resource: &str, catalog: &Catalog) -> bool {
+        let taken_over = |entry: &Accelerator| entry.intercepted_by.is_some();
+        let domain = resource.split_once('/').map_or("", |(domain, _)| domain);
+        catalog.accelerator(resource).is_some_and(taken_over)
+            || ["limits", "requests"].iter().any(|field| {
+                let asked = self.value.get("resources").and_then(|resources| resources.get(field)?.as_object());
+                asked.into_iter().flatten().any(|(other, _)| {
+                    other.split_once('/').is_some_and(|(other, _)| other == domain)
+                        && catalog
+                            .accelerator(other)
+                            .is_some_and(|entry| taken_over(entry) && !entry.counts.is_devices())
+                })
+            })
     }
 
     /// Whether a volume is mounted at `mount_path` or above it.

@@ -122,6 +122,20 @@ impl<'a> Image<'a> {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 
+    /// The release that the tag tells, as its numbers: `[0, 11, 0]` of `v0.11.0-cu128`; `None` when it starts with none.
+    pub fn release(&self) -> Option<Vec<u64>> {
+        release(self.tag?)
+    }
+
+    /// Whether the image holds release `since` of its program or a later one; `None` when the tag does not tell. An image
+    /// that floats at `latest`, or has neither tag nor digest, holds the newest.
+    pub fn is_since(&self, since: &str) -> Option<bool> {
+        match self.tag {
+            None | Some("latest") => self.digest.is_none().then_some(true),
+            Some(tag) => Some(release(tag)? >= release(since)?),
+        }
+    }
+
     /// Whether the reference can come to mean other contents: it has no digest, and no tag or `latest`.
     pub fn floats(&self) -> bool {
         self.digest.is_none() && self.tag.is_none_or(|tag| tag == "latest")
@@ -215,11 +229,44 @@ fn is_port(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// The numbers that a tag starts with. A single number may be a date, a build or a size, and tells no release.
+fn release(tag: &str) -> Option<Vec<u64>> {
+    let digits = tag.strip_prefix('v').unwrap_or(tag);
+    let end = digits.find(|sign: char| !sign.is_ascii_digit() && sign != '.').unwrap_or(digits.len());
+    let numbers: Vec<u64> =
+        digits[..end].trim_end_matches('.').split('.').map_while(|part| part.parse().ok()).collect();
+    (numbers.len() >= 2).then_some(numbers)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_tag_tells_the_release() {
+        let is_since = |image: &str, since: &str| Image::parts(image).is_since(since);
+        for (image, expected) in [
+            ("vllm/vllm-openai:v0.18.0", Some(true)),
+            ("vllm/vllm-openai:v0.18.1rc1-cu128", Some(true)),
+            ("vllm/vllm-openai:0.18", Some(true)),
+            ("vllm/vllm-openai:1.0", Some(true)),
+            ("vllm/vllm-openai:v0.11.0", Some(false)),
+            ("vllm/vllm-openai:v0.9", Some(false)),
+            ("vllm/vllm-openai:latest", Some(true)),
+            ("vllm/vllm-openai", Some(true)),
+            ("vllm/vllm-openai:latest@sha256:0", None),
+            ("vllm/vllm-openai@sha256:0", None),
+            ("vllm/vllm-openai:nightly", None),
+            ("vllm/vllm-openai:20250901", None),
+            ("vllm/vllm-openai:99999999999999999999999.1", None),
+        ] {
+            assert_eq!(is_since(image, "0.18"), expected, "{image}");
+        }
+        assert_eq!(is_since("qdrant/qdrant:v1.7.3", "1.7.3"), Some(true));
+        assert_eq!(is_since("qdrant/qdrant:v1.7.2-unprivileged", "1.7.3"), Some(false));
+    }
 
     #[test]
     fn references_come_apart_as_the_grammar_says() {

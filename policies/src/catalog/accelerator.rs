@@ -50,7 +50,8 @@ pub enum Counting {
     Core,
     /// A time-sliced share of a device: two units give no more compute than one.
     Shared,
-    /// A virtual device whose memory and compute are said by other resources.
+    /// A share of a device, or a whole one, that a scheduler of its own hands out, with memory and compute said by other
+    /// resources: to be compared with no degree of parallelism.
     Virtual,
     /// An amount of device memory, in MiB unless the note says otherwise.
     Memory,

@@ -24,7 +24,7 @@ pub use operator::{Marker, Operator, Operators, OwnerKind};
 pub use recognise::{CommandMatch, ImageMatch, LookAlike};
 pub use role::Role;
 pub use runtime::{
-    Address, Bind, Condition, Drain, ImageRule, ModelFacts, Parallelism, Port, ProbeFacts, Probes, Runtime,
+    Address, Bind, Condition, Drain, ImageRule, ModelCache, ModelFacts, Parallelism, Port, ProbeFacts, Probes, Runtime,
     SharedMemory, SharedMemoryNeed, Sources, Variant,
 };
 

@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Role, is_default};
+use crate::image::Image;
 
 /// One program.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +75,15 @@ pub struct Runtime {
     /// How it ends.
     #[serde(default, skip_serializing_if = "is_default")]
     pub drain: Drain,
+    /// The Prometheus metric of the requests that wait: what a model server is best scaled by.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub queue_metric: Option<String>,
+    /// Settings that make it ask its callers who they are. Without one of them anybody who reaches it may use it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub auth_when: Condition,
+    /// Where it puts the weights that it downloads.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub model_cache: ModelCache,
     /// Variables that hold secrets, beside the well-known ones.
     #[serde(default, skip_serializing_if = "is_default")]
     pub secret_env: Vec<String>,
@@ -213,6 +223,9 @@ pub struct ProbeFacts {
     /// Whether it is true while a model is still being loaded.
     #[serde(default, skip_serializing_if = "is_default")]
     pub before_load: bool,
+    /// The release that first answers there; any release when absent. An older or unknown one gets no probe.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub since: Option<String>,
     /// Seconds to wait for the answer.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timeout_seconds: Option<u32>,
@@ -388,6 +401,21 @@ pub enum SharedMemoryNeed {
     Always,
 }
 
+/// Where a program puts the weights that it downloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelCache {
+    /// Variables that name the directory, the strongest first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub env: Vec<String>,
+    /// The directories of its images when no variable is set.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub paths: Vec<String>,
+    /// Whether it is not confirmed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unsure: bool,
+}
+
 /// How a program ends.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -398,6 +426,9 @@ pub struct Drain {
     /// Flags that make it wait for what it has begun, in seconds.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait_flags: Vec<String>,
+    /// The release that first knows these flags; any release when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wait_since: Option<String>,
     /// Seconds that it waits by itself.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait_seconds: Option<u32>,
@@ -413,6 +444,17 @@ pub struct Drain {
     /// Whether the numbers are advice and not what its makers say.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unsure: bool,
+}
+
+impl Drain {
+    /// Whether the release of `image` knows [`wait_flags`](Self::wait_flags); `None` when its tag does not tell.
+    pub fn can_wait(&self, image: Option<&Image<'_>>) -> Option<bool> {
+        match &self.wait_since {
+            _ if self.wait_flags.is_empty() => Some(false),
+            None => Some(true),
+            Some(since) => image.and_then(|image| image.is_since(since)),
+        }
+    }
 }
 
 impl Runtime {

@@ -89,6 +89,7 @@ fn resources_count_what_their_makers_say() {
         ("amd.com/gpu", Counting::Device),
         ("amd.com/cpx_nps4", Counting::Partition),
         ("gpu.intel.com/i915", Counting::Device),
+        ("gpu.intel.com/dxg", Counting::Device),
         ("gpu.intel.com/monitoring", Counting::NotCompute),
         ("qat.intel.com/generic", Counting::NotCompute),
         ("google.com/tpu", Counting::Device),
@@ -96,7 +97,7 @@ fn resources_count_what_their_makers_say() {
         ("huawei.com/Ascend910B4", Counting::Device),
         ("huawei.com/Ascend910B4-1", Counting::Device),
         ("huawei.com/Ascend310P-memory", Counting::Memory),
-        ("iluvatar.ai/BI-V150-vgpu", Counting::Shared),
+        ("iluvatar.ai/BI-V150-vgpu", Counting::Virtual),
         ("furiosa.ai/rngd-4core.24gb", Counting::Partition),
         ("deviceclass.resource.kubernetes.io/gpu.nvidia.com", Counting::Device),
     ] {

@@ -52,6 +52,8 @@ pub(super) fn of_container(container: &Container<'_>, catalog: &Catalog) -> Vec<
         .filter_map(|(resource, quantity)| {
             let count = Quantity::from_value(quantity)?.value();
             let counts = catalog.accelerator(resource)?.counts;
+            let shared = counts == Counting::Device && container.is_intercepted(resource, catalog);
+            let counts = if shared { Counting::Virtual } else { counts };
             (count > 0).then(|| AcceleratorCount { resource: resource.to_owned(), count, counts })
         })
         .collect()

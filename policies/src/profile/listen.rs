@@ -3,7 +3,7 @@
 
 use super::accelerators;
 use super::recognition::claims;
-use crate::catalog::{Address, Bind, Catalog, Condition, Port, Sources, words};
+use crate::catalog::{Address, Bind, Catalog, Condition, Counting, Port, Sources, words};
 use crate::container::Container;
 use crate::invocation::Invocation;
 use crate::shell::{Command, Environment, Flag, POD_ADDRESS, Setting};
@@ -32,7 +32,8 @@ impl<'s, 'a> Start<'s, 'a> {
         let command = command.and_then(|at| invocation.line.commands.get(at));
         let environment = command.map_or(&invocation.environment, |command| &command.environment);
         let devices = accelerators::of_container(container, catalog);
-        let devices = devices.iter().filter(|asked| asked.counts.is_devices()).map(|asked| asked.count);
+        let whole = !devices.iter().any(|asked| asked.counts == Counting::Virtual);
+        let devices = devices.iter().filter(|asked| whole && asked.counts.is_devices()).map(|asked| asked.count);
         let devices = u64::try_from(devices.fold(0_i64, i64::saturating_add)).ok();
         let devices = devices.filter(|devices| *devices > 0 && !claims(container));
         Self { command, environment, container, devices }
@@ -262,6 +263,6 @@ fn split_setting(setting: &str) -> (&str, Option<&str>) {
 fn is(value: &str, values: Option<&str>) -> bool {
     match values {
         Some(values) => values.split('|').any(|accepted| accepted == value),
-        None => !matches!(value, "false" | "False" | "FALSE" | "0" | "no" | "off"),
+        None => !matches!(value, "" | "false" | "False" | "FALSE" | "0" | "no" | "off"),
     }
 }

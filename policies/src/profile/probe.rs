@@ -6,6 +6,7 @@ use super::listen::Start;
 use super::recognition::Recognition;
 use crate::catalog::{Bind, Catalog, Completion, Port, ProbeFacts, Probes, Role, Runtime, Variant};
 use crate::container::{Container, ContainerRole};
+use crate::image::Image;
 use crate::workload::{Controller, Pod};
 
 /// Seconds between two startup probes, as the startup budget counts them.
@@ -97,11 +98,13 @@ impl Probe {
 pub(super) struct Facts<'r> {
     runtime: &'r Runtime,
     variant: Option<&'r Variant>,
+    /// The image where it is one of the program's own, whose tags tell the release.
+    image: Option<&'r Image<'r>>,
 }
 
 impl<'r> Facts<'r> {
-    pub(super) fn new(runtime: &'r Runtime, variant: Option<&'r Variant>) -> Self {
-        Self { runtime, variant }
+    pub(super) fn new(runtime: &'r Runtime, variant: Option<&'r Variant>, image: Option<&'r Image<'r>>) -> Self {
+        Self { runtime, variant, image }
     }
 
     fn port(&self, name: &str) -> Option<&'r Port> {
@@ -339,6 +342,13 @@ fn one(name: &str, probe: &ProbeFacts, facts: &Facts<'_>, start: &Start<'_, '_>)
     let unconfirmed = |what: &str| format!("{what} of {name} is not confirmed");
     if probe.unsure {
         return Err(unconfirmed("a health endpoint"));
+    }
+    if let Some(since) = &probe.since
+        && facts.image.and_then(|image| image.is_since(since)) != Some(true)
+    {
+        return Err(format!(
+            "{name} has that health endpoint since {since}, and its image does not tell that it is so new"
+        ));
     }
     let port = facts.port(&probe.port).ok_or_else(|| format!("{name} has no port {}", probe.port))?;
     if port.unsure {

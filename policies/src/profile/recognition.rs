@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::listen::Start;
 use super::{ContainerProfile, accelerators, model, probe};
-use crate::catalog::{Catalog, Role, Runtime, matches_end, words};
+use crate::catalog::{Catalog, Role, Runtime, Variant, matches_end, words};
 use crate::container::{Container, ContainerRole};
 use crate::image::Image;
 use crate::invocation::Invocation;
@@ -54,8 +54,12 @@ impl Recognition {
         let mut found = Self::by_name(container, told, catalog);
         if let Some(runtime) = &found.runtime {
             found.variant = found.find_variant(runtime, told);
-            let role = found.variant.and_then(|variant| runtime.variants[variant].role);
-            found.role = role.filter(|_| found.serves.is_ok()).unwrap_or(found.role);
+            let variant = found.variant.map(|variant| &runtime.variants[variant]);
+            // An image of its own for one way of running the program tells the role, whether or not it starts by itself.
+            let tells = |variant: &&Variant| {
+                found.serves.is_ok() || !variant.repositories.is_empty() && found.role != Role::None
+            };
+            found.role = variant.filter(tells).and_then(|variant| variant.role).unwrap_or(found.role);
         }
         found
     }
@@ -133,9 +137,9 @@ impl Recognition {
         let start = Start::new(container, told, self.command.map(|(at, _)| at), catalog);
         let environment = start.environment;
         let variant = self.variant.and_then(|variant| runtime.variants.get(variant));
-        let facts = probe::Facts::new(&runtime, variant);
-        let role = self.role;
         let image = told.image.as_ref().filter(|_| self.own_image);
+        let facts = probe::Facts::new(&runtime, variant, image);
+        let role = self.role;
         let model = model::of(&runtime.model, command, environment, image);
         let probes = probe::of(pod, container, pod_role, role, &self, &facts, &start, catalog);
         let wants_probes = probe::wanted(pod, container, (pod_role, role), &self, &facts, &start, catalog);

@@ -73,6 +73,10 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         for (resource, quantity) in container.accelerators(context.catalog()) {
             let wanted = Quantity::from_value(quantity).is_some_and(|quantity| quantity > Quantity::ZERO);
             let Some(accelerator) = context.catalog().accelerator(resource).filter(|_| wanted) else { continue };
+            // A device that another scheduler shares out is found by it, and what its nodes are tainted with is its own.
+            if container.is_intercepted(resource, context.catalog()) {
+                continue;
+            }
             let keys = accelerator.toleration_keys(resource);
             if !keys.is_empty() {
                 asks = true;
