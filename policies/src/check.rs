@@ -9,6 +9,7 @@ use crate::object::Object;
 use crate::policy::{Exempt, Subject};
 use crate::rule::{Check, Rule, Severity};
 use crate::rules::RULES;
+use crate::workload::Pod;
 
 /// What the prefix of an annotation that exempts its workload from a rule is: `buttress.dev/allow-<rule>: "reason"`.
 pub const ALLOW_PREFIX: &str = "buttress.dev/allow-";
@@ -83,7 +84,8 @@ fn weigh(
             Some(pod) => pod.skips(rule.name),
             None => object.pods().iter().any(|pod| pod.skips(rule.name)),
         };
-        if !repairs || skipped {
+        let mendable = pod.is_none_or(Pod::may_be_repaired);
+        if !repairs || skipped || !mendable {
             finding.fix = None;
         }
         true

@@ -23,6 +23,7 @@ pub struct Pod<'a> {
     definition: &'a Kind,
     catalog: &'a Catalog,
     template: TemplateForm,
+    confirmed: bool,
     component: Option<&'a str>,
     root: Path,
     metadata: Option<Node<'a>>,
@@ -168,6 +169,7 @@ impl<'a> Pod<'a> {
             definition,
             catalog,
             template: template.form,
+            confirmed: !definition.unsure && !template.unsure,
             component: template.component.as_deref(),
             root,
             metadata: elsewhere.or(metadata),
@@ -360,6 +362,12 @@ impl<'a> Pod<'a> {
     /// What each of [`containers`](Self::containers) is told to run, in their order.
     pub fn invocations(&self) -> &[Invocation<'a>] {
         self.invocations.get_or_init(|| self.containers.iter().map(Invocation::of).collect())
+    }
+
+    /// Whether it is known well enough that its kind has pods at this place: only then may they be repaired there, and never
+    /// where a controller makes the objects of the kind.
+    pub fn may_be_repaired(&self) -> bool {
+        self.confirmed && !self.definition.never_mutate
     }
 
     /// What runs in the pod.
