@@ -16,11 +16,16 @@ pub mod secrets;
 
 /// Every rule, in the order of their names.
 pub static RULES: &[&Rule] = &[
+    &resources::accelerator_in_init_container::RULE,
     &resources::accelerator_limit_mismatch::RULE,
+    &scheduling::accelerator_node_selector_mismatch::RULE,
+    &resources::accelerators_in_several_containers::RULE,
     &disruption::blocking_disruption_budget::RULE,
     &images::floating_image_tag::RULE,
+    &scheduling::gpu_node_without_accelerator::RULE,
     &scheduling::gpu_toleration_missing::RULE,
     &pod_security::host_namespaces::RULE,
+    &scheduling::invalid_toleration::RULE,
     &secrets::literal_secret::RULE,
     &reliability::liveness_without_startup_budget::RULE,
     &disruption::missing_disruption_budget::RULE,
@@ -29,9 +34,15 @@ pub static RULES: &[&Rule] = &[
     &reliability::missing_readiness_probe::RULE,
     &resources::missing_requests::RULE,
     &reliability::missing_startup_probe::RULE,
+    &scheduling::mistyped_toleration::RULE,
     &pod_security::privileged_container::RULE,
     &resources::small_shared_memory::RULE,
+    &scheduling::spot_grace_exceeded::RULE,
+    &scheduling::surplus_gpu_toleration::RULE,
+    &scheduling::tpu_topology_missing::RULE,
+    &correctness::undeclared_resource_claim::RULE,
     &correctness::unexplained_exemption::RULE,
+    &scheduling::unhealthy_node_toleration::RULE,
     &reliability::unspread_replicas::RULE,
 ];
 

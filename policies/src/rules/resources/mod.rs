@@ -1,6 +1,8 @@
 //! Rules on CPU, memory, accelerators and shared memory.
 
+pub mod accelerator_in_init_container;
 pub mod accelerator_limit_mismatch;
+pub mod accelerators_in_several_containers;
 pub mod missing_memory_limit;
 pub mod missing_requests;
 mod sizes;

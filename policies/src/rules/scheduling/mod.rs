@@ -1,3 +1,14 @@
 //! Rules on where pods can run.
 
+pub mod accelerator_node_selector_mismatch;
+pub(crate) mod demand;
+pub mod gpu_node_without_accelerator;
 pub mod gpu_toleration_missing;
+pub mod invalid_toleration;
+mod labels;
+pub mod mistyped_toleration;
+pub mod spot_grace_exceeded;
+pub mod surplus_gpu_toleration;
+mod tolerations;
+pub mod tpu_topology_missing;
+pub mod unhealthy_node_toleration;
