@@ -91,9 +91,11 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         catalog.accelerator(label.resource.as_deref()?)?.vendor.as_deref()
     };
     let of_another = |wanted: &labels::Wanted<'_>| {
-        let says_no = !wanted.values.is_empty() && wanted.values.iter().all(|value| matches!(*value, "false" | "0" | ""));
+        let says_no =
+            !wanted.values.is_empty() && wanted.values.iter().all(|value| matches!(*value, "false" | "0" | ""));
         !says_no
-            && maker(wanted.key).is_some_and(|maker| asked.iter().all(|(_, known, _)| known.vendor.as_deref() != Some(maker)))
+            && maker(wanted.key)
+                .is_some_and(|maker| asked.iter().all(|(_, known, _)| known.vendor.as_deref() != Some(maker)))
     };
     if let Some(found) = labels::insists(&wanted, of_another) {
         let message = format!(

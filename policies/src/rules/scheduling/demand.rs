@@ -105,7 +105,9 @@ fn is_of_the_host(pod: &Pod<'_>) -> bool {
     };
     let path = |volume: &Value| {
         let path = volume.pointer("/hostPath/path").and_then(Value::as_str).unwrap_or_default();
-        ["/dev", "/run", "/var/run", "/var/lib/kubelet", "/sys", "/proc", "/usr"].iter().any(|own| path.starts_with(own))
+        ["/dev", "/run", "/var/run", "/var/lib/kubelet", "/sys", "/proc", "/usr"]
+            .iter()
+            .any(|own| path.starts_with(own))
             || path == "/"
     };
     host("hostNetwork")

@@ -102,7 +102,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
 /// Whether `written` was most likely meant to be `key`: the domain without its ending, or one or two letters away.
 fn is_mistyped(written: &str, key: &str) -> bool {
     // Names of their own, which other device plugins and clusters use.
-    const OTHERS: &[&str] = &["nvidia.com/vgpu", "nvidia.com/pgpu", "nvidia.com/sgpu", "nvidia.com/npu", "nvidia.com/dpu"];
+    const OTHERS: &[&str] =
+        &["nvidia.com/vgpu", "nvidia.com/pgpu", "nvidia.com/sgpu", "nvidia.com/npu", "nvidia.com/dpu"];
     // The distance costs time in the square of the length.
     if written.len() > 60 || OTHERS.contains(&written) || !written.contains('/') {
         return false;

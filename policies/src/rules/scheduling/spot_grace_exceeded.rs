@@ -72,13 +72,16 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     let is = |spot: &Spot| {
         let on = |wanted: &labels::Wanted<'_>| {
-            wanted.key == spot.label && !wanted.values.is_empty() && wanted.values.iter().all(|value| *value == spot.value)
+            wanted.key == spot.label
+                && !wanted.values.is_empty()
+                && wanted.values.iter().all(|value| *value == spot.value)
         };
         labels::insists(&wanted, on).is_some()
     };
     // Two labels may tell of one machine; the one that tells how long it has is the one to heed.
     let known = context.catalog().nodes().spot.iter().filter(|spot| is(spot));
-    let Some((spot, notice)) = known.filter_map(|spot| Some((spot, spot.notice_seconds?))).min_by_key(|(_, notice)| *notice)
+    let Some((spot, notice)) =
+        known.filter_map(|spot| Some((spot, spot.notice_seconds?))).min_by_key(|(_, notice)| *notice)
     else {
         return Vec::new();
     };

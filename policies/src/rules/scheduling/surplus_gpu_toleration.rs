@@ -66,6 +66,12 @@ spec:
     check: Check::Pod(check),
 };
 
+/// Annotations of pods whose node was ordered for them.
+const PROVISIONED: &[&str] = &[
+    "autoscaling.x-k8s.io/consume-provisioning-request",
+    "cluster-autoscaler.kubernetes.io/consume-provisioning-request",
+];
+
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let catalog = context.catalog();
     let surplus: Vec<_> = tolerations::of(pod)
@@ -77,6 +83,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         || demand::may_use(pod)
         || demand::is_node_agent(pod)
         // One that is sent there on purpose is another matter.
+        || PROVISIONED.iter().any(|annotation| pod.annotation(annotation).is_some())
         || labels::insists(&labels::wanted(pod), |wanted| known(wanted.key)).is_some()
     {
         return Vec::new();

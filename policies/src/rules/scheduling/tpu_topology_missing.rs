@@ -79,7 +79,9 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
             || is_placeholder(wanted.key)
             || matches!(
                 wanted.key,
-                "cloud.google.com/compute-class" | "cloud.google.com/gke-nodepool" | "cloud.google.com/reservation-name"
+                "cloud.google.com/compute-class"
+                    | "cloud.google.com/gke-nodepool"
+                    | "cloud.google.com/reservation-name"
             )
     });
     if chosen || !asked.any(|(resource, ..)| resource == "google.com/tpu") {
