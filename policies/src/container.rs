@@ -176,6 +176,14 @@ impl<'a> Container<'a> {
             .any(|path| covers(path, mount_path))
     }
 
+    /// The mount in which `path` lies: of those at or above it the nearest.
+    pub fn mount_of(&self, path: &str) -> Option<&'a Value> {
+        list(self.value, "volumeMounts")
+            .iter()
+            .filter(|mount| text(mount, "mountPath").is_some_and(|mounted| covers(mounted, path)))
+            .max_by_key(|mount| text(mount, "mountPath").map_or(0, |mounted| parts(mounted).count()))
+    }
+
     /// Whether something that Kubernetes would not resolve stands in the fields that tell what runs: the braces of
     /// Helm, Argo, Tekton or KServe templates.
     pub fn has_placeholders(&self) -> bool {

@@ -395,6 +395,11 @@ impl<'a> Pod<'a> {
         self.spec.get("volumes").items()
     }
 
+    /// The volume of this name; `None` where an operator or a claim template brings it.
+    pub fn volume(&self, name: &str) -> Option<Node<'a>> {
+        self.volumes().find(|volume| text(volume.value(), "name") == Some(name))
+    }
+
     /// Whether the pod or template was told by annotation to be left alone by the repair of `rule`:
     /// `buttress.dev/skip: "rule,rule"`. One on the object that makes the pods would not be seen at admission.
     pub fn skips(&self, rule: &str) -> bool {

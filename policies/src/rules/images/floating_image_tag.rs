@@ -72,7 +72,7 @@ fn stands_for_another(image: &str) -> bool {
 }
 
 /// Whether projects move such a tag with each build.
-fn is_floating(tag: &str) -> bool {
+pub(super) fn is_floating(tag: &str) -> bool {
     const MOVING: &[&str] = &["latest", "main", "master", "nightly", "edge", "dev", "develop", "head", "canary", "tip"];
     let tag = tag.to_ascii_lowercase();
     MOVING.contains(&tag.as_str()) || tag.starts_with("latest-") || tag.ends_with("-latest")

@@ -3,7 +3,11 @@
 pub mod accelerator_in_init_container;
 pub mod accelerator_limit_mismatch;
 pub mod accelerators_in_several_containers;
+pub mod memory_volume_above_limit;
+mod memory_volumes;
 pub mod missing_memory_limit;
 pub mod missing_requests;
 mod sizes;
 pub mod small_shared_memory;
+pub mod unbounded_memory_volume;
+pub mod unrequested_accelerator;
