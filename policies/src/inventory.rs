@@ -174,6 +174,12 @@ impl Inventory {
         Self { whole: true, ..Self::default() }
     }
 
+    /// Whether what is not in sight is not there: where that is not known, rules that hang on absence are silent.
+    pub fn is_whole(&self) -> bool {
+        self.note_question();
+        self.whole
+    }
+
     /// Whether anything was asked since the inventory was made or cloned. A verdict for which nothing was asked holds
     /// whatever else there is, so that a linter need not judge the object again once it has seen the whole project.
     pub fn was_asked(&self) -> bool {

@@ -56,6 +56,12 @@ impl Inventory {
         self.namespaces.iter()
     }
 
+    /// Whether any PriorityClass is in sight, as where a project brings its own.
+    pub fn has_priority_classes(&self) -> bool {
+        self.note_question();
+        !self.priority_classes.is_empty()
+    }
+
     /// Whether there is a PriorityClass of this name.
     pub fn priority_class(&self, name: &str) -> Sight<()> {
         if BUILTIN_PRIORITY_CLASSES.contains(&name) {

@@ -5,14 +5,17 @@
 
 use crate::rule::Rule;
 
+pub mod api;
 pub mod correctness;
 pub mod disruption;
 pub mod images;
+pub mod network;
 pub mod pod_security;
 pub mod reliability;
 pub mod resources;
 pub mod scheduling;
 pub mod secrets;
+pub mod security;
 
 /// Every rule, in the order of their names.
 pub static RULES: &[&Rule] = &[
@@ -22,10 +25,13 @@ pub static RULES: &[&Rule] = &[
     &resources::accelerators_in_several_containers::RULE,
     &images::always_pulled_image::RULE,
     &disruption::blocking_disruption_budget::RULE,
+    &secrets::committed_secret::RULE,
+    &api::deprecated_kustomize_field::RULE,
     &images::floating_image_tag::RULE,
     &scheduling::gpu_node_without_accelerator::RULE,
     &scheduling::gpu_toleration_missing::RULE,
     &pod_security::host_namespaces::RULE,
+    &pod_security::host_path_volume::RULE,
     &scheduling::invalid_toleration::RULE,
     &secrets::literal_secret::RULE,
     &reliability::liveness_without_startup_budget::RULE,
@@ -35,23 +41,37 @@ pub static RULES: &[&Rule] = &[
     &resources::missing_memory_limit::RULE,
     &reliability::missing_readiness_probe::RULE,
     &resources::missing_requests::RULE,
+    &pod_security::missing_seccomp_profile::RULE,
+    &correctness::missing_selector::RULE,
     &reliability::missing_startup_probe::RULE,
     &scheduling::mistyped_toleration::RULE,
+    &network::network_policy_blocks_service::RULE,
+    &security::open_authorization_policy::RULE,
+    &pod_security::privilege_escalation::RULE,
     &pod_security::privileged_container::RULE,
     &reliability::read_only_root_with_accelerator::RULE,
+    &api::removed_api::RULE,
+    &pod_security::root_user::RULE,
+    &correctness::selector_mismatch::RULE,
     &resources::small_shared_memory::RULE,
     &scheduling::spot_grace_exceeded::RULE,
+    &secrets::static_cloud_credentials::RULE,
     &scheduling::surplus_gpu_toleration::RULE,
     &scheduling::tpu_topology_missing::RULE,
     &resources::unbounded_memory_volume::RULE,
     &correctness::undeclared_resource_claim::RULE,
+    &scheduling::undefined_priority_class::RULE,
     &correctness::undefined_variable_reference::RULE,
+    &pod_security::undropped_capabilities::RULE,
     &correctness::unexpanded_variable::RULE,
     &correctness::unexplained_exemption::RULE,
     &scheduling::unhealthy_node_toleration::RULE,
+    &network::unmatched_namespace_selector::RULE,
+    &correctness::unrendered_expression::RULE,
     &resources::unrequested_accelerator::RULE,
     &reliability::unspread_replicas::RULE,
     &reliability::unwritable_model_directory::RULE,
+    &api::wrong_api_version::RULE,
 ];
 
 /// The rule of this name.

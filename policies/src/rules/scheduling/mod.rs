@@ -11,4 +11,5 @@ pub mod spot_grace_exceeded;
 pub mod surplus_gpu_toleration;
 mod tolerations;
 pub mod tpu_topology_missing;
+pub mod undefined_priority_class;
 pub mod unhealthy_node_toleration;

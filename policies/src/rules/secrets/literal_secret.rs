@@ -120,7 +120,7 @@ fn secret_flag<'a>(written: &'a str, next: Option<&'a str>, catalog: &Catalog) -
 }
 
 /// Whether an environment variable of this name is there to hold a secret.
-fn names_secret(name: &str) -> bool {
+pub(super) fn names_secret(name: &str) -> bool {
     const ENDINGS: &[&str] = &[
         "PASSWORD",
         "PASSWD",
@@ -188,7 +188,7 @@ fn flag_names_secret(flag: &str) -> bool {
 
 /// Whether a value that stands in the place of a secret is one, and not a hint at what to put there, a reference, a
 /// switch or a path.
-fn is_real(value: &str) -> bool {
+pub(super) fn is_real(value: &str) -> bool {
     const HINTS: &[&str] = &[
         "your",
         "replace",
@@ -227,7 +227,7 @@ fn is_real(value: &str) -> bool {
 
 /// Whether the text holds something that is, by its shape, a credential: one that a known service hands out, or the password of
 /// a URL.
-fn is_credential(text: &str) -> bool {
+pub(super) fn is_credential(text: &str) -> bool {
     let pieces = || text.split(|sign: char| !(sign.is_ascii_alphanumeric() || sign == '_' || sign == '-'));
     text.len() >= 16 && (pieces().any(has_known_shape) || text.split_whitespace().any(has_url_password))
 }

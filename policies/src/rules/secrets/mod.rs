@@ -1,3 +1,5 @@
 //! Rules on credentials in clear text.
 
+pub mod committed_secret;
 pub mod literal_secret;
+pub mod static_cloud_credentials;

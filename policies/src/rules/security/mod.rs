@@ -1,0 +1,3 @@
+//! Rules on other holes than those of pod security.
+
+pub mod open_authorization_policy;
