@@ -46,6 +46,14 @@ impl IntOrPercent {
         }
     }
 
+    /// How many of `expected` pods that is; a share is rounded down.
+    pub fn at_most_of(self, expected: i64) -> i64 {
+        match self {
+            Self::Int(number) => number,
+            Self::Percent(percent) => percent.saturating_mul(expected) / 100,
+        }
+    }
+
     /// Whether it is a share.
     pub fn is_percent(self) -> bool {
         matches!(self, Self::Percent(_))

@@ -8,6 +8,7 @@
 //! - [`invocation`], [`shell`], [`image`]: what a container is told to run.
 //! - [`catalog`], [`profile`]: what is known of runtimes, accelerators and kinds, and what of it runs in a pod.
 //! - [`rules`]: one file a rule; [`rule`], [`finding`], [`edit`]: what a rule is and says.
+//! - [`disruption`], [`rollout`]: the arithmetic of budgets and of rolling updates.
 //! - [`policy`], [`inventory`], [`context`]: what a rule may know besides the object.
 //! - [`mod@check`], [`mod@repair`]: all rules on one object, and the loop that repairs it.
 //!
@@ -38,6 +39,7 @@ pub mod policy;
 pub mod profile;
 pub mod quantity;
 pub mod repair;
+pub mod rollout;
 pub mod rule;
 pub mod rules;
 pub mod selector;

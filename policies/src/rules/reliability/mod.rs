@@ -5,6 +5,7 @@ pub mod missing_liveness_probe;
 pub mod missing_readiness_probe;
 pub mod missing_startup_probe;
 mod probes;
+pub mod progress_deadline_before_startup;
 pub mod read_only_root_with_accelerator;
 pub mod unspread_replicas;
 pub mod unwritable_model_directory;
