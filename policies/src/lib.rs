@@ -6,6 +6,7 @@
 //! # Code map
 //! - [`object`], [`workload`], [`container`], [`node`]: an untyped object, its pods and containers, and places in it.
 //! - [`invocation`], [`shell`], [`image`]: what a container is told to run.
+//! - [`job`]: the Job around a template of pods.
 //! - [`catalog`], [`profile`]: what is known of runtimes, accelerators and kinds, and what of it runs in a pod.
 //! - [`rules`]: one file a rule; [`rule`], [`finding`], [`edit`]: what a rule is and says.
 //! - [`disruption`], [`rollout`]: the arithmetic of budgets and of rolling updates.
@@ -32,6 +33,7 @@ pub mod finding;
 pub mod image;
 pub mod inventory;
 pub mod invocation;
+pub mod job;
 pub mod node;
 pub mod object;
 pub mod path;

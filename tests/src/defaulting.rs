@@ -56,11 +56,14 @@ fn default_job(object: &mut Value, spec: &[&str]) {
     if !is_set(object, "parallelism") && !is_set(object, "completions") {
         set(object, spec, "completions", json!(1));
     }
+    let retries = if is_set(object, "backoffLimitPerIndex") { i32::MAX } else { 6 };
+    let replaced = if is_set(object, "podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
     for (field, value) in [
         ("parallelism", json!(1)),
-        ("backoffLimit", json!(6)),
+        ("backoffLimit", json!(retries)),
         ("completionMode", json!("NonIndexed")),
         ("suspend", json!(false)),
+        ("podReplacementPolicy", json!(replaced)),
     ] {
         set(object, spec, field, value);
     }

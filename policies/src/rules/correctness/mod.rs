@@ -1,6 +1,9 @@
 //! Rules on what would be refused or ignored.
 
+pub mod indexed_job_without_completions;
+pub mod invalid_job_restart_policy;
 pub mod missing_selector;
+pub mod parallelism_above_completions;
 pub mod selector_mismatch;
 mod selectors;
 pub mod undeclared_resource_claim;

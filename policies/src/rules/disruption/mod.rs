@@ -1,4 +1,6 @@
 //! Rules on drains, evictions and budgets.
 
 pub mod blocking_disruption_budget;
+pub mod disruption_counts_as_failure;
 pub mod missing_disruption_budget;
+pub(crate) mod spot;

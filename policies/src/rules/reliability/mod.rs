@@ -1,9 +1,11 @@
 //! Rules on starting, serving and healing.
 
 pub mod liveness_without_startup_budget;
+pub mod missing_job_ttl;
 pub mod missing_liveness_probe;
 pub mod missing_readiness_probe;
 pub mod missing_startup_probe;
+pub mod overlapping_cron_jobs;
 mod probes;
 pub mod progress_deadline_before_startup;
 pub mod read_only_root_with_accelerator;
