@@ -3,21 +3,23 @@
 use std::io::Write;
 
 use anstyle::AnsiColor;
+use buttress_policies::inventory::Inventory;
 use buttress_policies::object::Object;
-use buttress_policies::profile::{Call, ContainerProfile, Probe};
+use buttress_policies::profile::{Call, ContainerProfile, Probe, Profile};
 use buttress_policies::workload::Pod;
 use buttress_yaml::File;
 use serde::Serialize;
 
 use crate::Colour;
 use crate::cli::{InspectArgs, TextOrJson};
-use crate::files::gather;
+use crate::files::{Gathered, Names, gather};
 use crate::judge::{Subject, survey};
 use crate::objects::objects;
 use crate::policy::Policies;
+use crate::project::{Projects, facts};
 use crate::report::{Paint, place};
 use crate::session::{CLEAN, FAILED, Outcome, Session};
-use crate::source::Problem;
+use crate::source::{Input, Problem, may_hold_objects};
 
 /// The version of the form for programs.
 const VERSION: u32 = 1;
@@ -95,31 +97,30 @@ pub(crate) fn run(args: &InspectArgs, colour: Colour, session: &mut Session) -> 
         Err(problems) => return crate::policy_failure(&problems),
     };
     let gathered = gather(&args.paths, session);
-    let mut problems: Vec<Problem> = gathered.problems;
-    let (mut workloads, mut documents) = (Vec::new(), 0);
+    let look = Look { policies: &policies, namespace: args.policy.namespace.as_deref() };
+    let (mut found, mut asked, mut documents) = (Vec::new(), Vec::new(), 0);
+    let mut problems: Vec<Problem> = Vec::new();
     for input in &gathered.inputs {
-        let file = match input.read() {
-            Ok(text) => File::parse(text),
+        let nothing = Inventory::unknown();
+        match input.read().map(File::parse) {
+            Ok(file) => {
+                let verdict = survey(input, &file);
+                documents += verdict.documents;
+                problems.extend(verdict.problems);
+                found.push(look.workloads(input, &file, &nothing));
+            }
             Err(problem) => {
                 problems.push(problem);
-                continue;
-            }
-        };
-        let verdict = survey(input, &file);
-        documents += verdict.documents;
-        problems.extend(verdict.problems);
-        for (number, document) in file.documents().iter().enumerate() {
-            let Ok(value) = document.value() else { continue };
-            for item in objects(value) {
-                let subject = Subject::of(&item.value, args.policy.namespace.as_deref());
-                let policy = policies.of(subject.namespace.as_deref());
-                let object = Object::new(&item.value, policy.catalog());
-                for pod in object.pods() {
-                    workloads.push(Workload::of(&input.name, number, &subject, item.base.as_str(), pod));
-                }
+                found.push(Vec::new());
             }
         }
+        asked.push(nothing.was_asked());
     }
+    if asked.contains(&true) {
+        look.again(&gathered, &asked, &mut found, &Names::new(&session.directory));
+    }
+    let workloads: Vec<Workload> = found.into_iter().flatten().collect();
+    let problems: Vec<Problem> = gathered.problems.into_iter().chain(problems).collect();
     match args.format {
         TextOrJson::Json => {
             crate::write_json(&Document { version: VERSION, workloads }, session)?;
@@ -140,11 +141,65 @@ pub(crate) fn run(args: &InspectArgs, colour: Colour, session: &mut Session) -> 
     Ok(if problems.is_empty() { CLEAN } else { FAILED })
 }
 
+/// What workloads are looked at with.
+struct Look<'a> {
+    policies: &'a Policies,
+    /// The namespace of objects that name none.
+    namespace: Option<&'a str>,
+}
+
+impl Look<'_> {
+    /// The workloads of a file, with what is in sight beside it.
+    fn workloads(&self, input: &Input, file: &File, inventory: &Inventory) -> Vec<Workload> {
+        let mut workloads = Vec::new();
+        for (number, document) in file.documents().iter().enumerate() {
+            let Ok(value) = document.value() else { continue };
+            for item in objects(value) {
+                let subject = Subject::of(&item.value, self.namespace);
+                let policy = self.policies.of(subject.namespace.as_deref());
+                let object = Object::new(&item.value, policy.catalog());
+                for pod in object.pods().iter().chain(object.flat_pods()) {
+                    let devices = inventory.devices_of(pod, subject.namespace.as_deref()).present();
+                    let profile = devices.filter(|devices| !devices.is_empty()).map_or_else(
+                        || pod.profile().clone(),
+                        |devices| Profile::with_claimed(pod, policy.catalog(), &devices),
+                    );
+                    workloads.push(Workload::of(&input.name, number, &subject, item.base.as_str(), pod, &profile));
+                }
+            }
+        }
+        workloads
+    }
+
+    /// Looks again at the inputs whose pods claim devices, now with the claims of their projects in sight.
+    fn again(&self, gathered: &Gathered, asked: &[bool], found: &mut [Vec<Workload>], names: &Names) {
+        let projects = Projects::of(gathered, names);
+        let policy = self.policies.of(self.namespace);
+        let inputs = gathered.inputs.iter().chain(&projects.others);
+        // What cannot be read says nothing; it was told above where it was named.
+        let said = inputs.map(|input| {
+            let text = input.read().ok().filter(|text| may_hold_objects(text));
+            let file = text.map(File::parse);
+            (input, file.map_or_else(Inventory::unknown, |file| facts(&file, &input.name, policy.catalog())))
+        });
+        let inventories = projects.inventories(said);
+        for ((input, found), _) in gathered.inputs.iter().zip(found).zip(asked).filter(|(_, asked)| **asked) {
+            if let Ok(text) = input.read() {
+                *found = self.workloads(input, &File::parse(text), inventories.of(input));
+            }
+        }
+    }
+}
+
 impl Workload {
-    fn of(file: &str, document: usize, subject: &Subject, base: &str, pod: &Pod<'_>) -> Self {
-        let profile = pod.profile();
+    fn of(file: &str, document: usize, subject: &Subject, base: &str, pod: &Pod<'_>, profile: &Profile) -> Self {
         let container = profile.main.and_then(|main| pod.containers().get(main));
-        let (probes, why) = probes(profile.main());
+        let (probes, why) = match pod.containers() {
+            [] => {
+                (Probes::default(), vec![format!("the operator of {} makes the pods and their probes", subject.kind)])
+            }
+            _ => probes(profile.main()),
+        };
         let path = if pod.has_spec() { pod.spec().path() } else { pod.root() };
         Self {
             file: file.to_owned(),
@@ -159,7 +214,7 @@ impl Workload {
             ai: profile.ai,
             role: profile.role.as_str(),
             runtime: profile.runtime().map(|runtime| runtime.id.clone()),
-            container: container.map(|container| container.name().to_owned()),
+            container: container.map(|container| container.name().to_owned()).filter(|name| !name.is_empty()),
             evidence: profile.evidence.clone(),
             accelerators: profile
                 .accelerators

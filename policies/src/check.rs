@@ -37,7 +37,7 @@ pub fn check_object(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> 
         match rule.check {
             Check::Object(check) => findings.extend(check(object, context)),
             Check::Pod(check) => {
-                for pod in object.pods().iter().filter(|pod| rule.scope.covers(pod)) {
+                for pod in object.pods().iter().filter(|pod| rule.scope.covers(pod, context)) {
                     findings.extend(check(pod, context));
                 }
             }

@@ -136,36 +136,13 @@ impl<'a> Container<'a> {
     /// What the container asks of each accelerator: the limit or, where there is none, the request. Resources that
     /// are no accelerators are left out, quantities of zero and those that do not parse are kept for their rules.
     pub fn accelerators(&self, catalog: &Catalog) -> Vec<(&'a str, &'a Value)> {
-        let Some(resources) = self.value.get("resources") else { return Vec::new() };
-        let mut found: Vec<(&str, &Value)> = Vec::new();
-        for field in ["limits", "requests"] {
-            for (name, quantity) in resources.get(field).and_then(Value::as_object).into_iter().flatten() {
-                if name.contains('/')
-                    && !found.iter().any(|(other, _)| other == name)
-                    && catalog.accelerator(name).is_some()
-                {
-                    found.push((name, quantity));
-                }
-            }
-        }
-        found
+        self.value.get("resources").map(|resources| accelerators(resources, catalog)).unwrap_or_default()
     }
 
     /// Whether a scheduler or webhook other than Kubernetes' own takes what the container asks of `resource` over: by its
     /// name, or because an amount of such a device stands beside it, which makes `nvidia.com/gpu` one shared by HAMi.
     pub fn is_intercepted(&self, resource: &str, catalog: &Catalog) -> bool {
-        let taken_over = |entry: &Accelerator| entry.intercepted_by.is_some();
-        let domain = resource.split_once('/').map_or("", |(domain, _)| domain);
-        catalog.accelerator(resource).is_some_and(taken_over)
-            || ["limits", "requests"].iter().any(|field| {
-                let asked = self.value.get("resources").and_then(|resources| resources.get(field)?.as_object());
-                asked.into_iter().flatten().any(|(other, _)| {
-                    other.split_once('/').is_some_and(|(other, _)| other == domain)
-                        && catalog
-                            .accelerator(other)
-                            .is_some_and(|entry| taken_over(entry) && !entry.counts.is_devices())
-                })
-            })
+        self.value.get("resources").is_some_and(|resources| is_intercepted(resources, resource, catalog))
     }
 
     /// Whether a volume is mounted at `mount_path` or above it.
@@ -193,6 +170,37 @@ impl<'a> Container<'a> {
                 .iter()
                 .any(|field| list(self.value, field).iter().filter_map(Value::as_str).any(braces))
     }
+}
+
+/// What `requests` and `limits` ask of each accelerator.
+pub(crate) fn accelerators<'a>(resources: &'a Value, catalog: &Catalog) -> Vec<(&'a str, &'a Value)> {
+    let mut found: Vec<(&str, &Value)> = Vec::new();
+    for field in ["limits", "requests"] {
+        for (name, quantity) in resources.get(field).and_then(Value::as_object).into_iter().flatten() {
+            if name.contains('/')
+                && !found.iter().any(|(other, _)| other == name)
+                && catalog.accelerator(name).is_some()
+            {
+                found.push((name, quantity));
+            }
+        }
+    }
+    found
+}
+
+/// Whether another scheduler takes over what `requests` and `limits` ask of `resource`.
+pub(crate) fn is_intercepted(resources: &Value, resource: &str, catalog: &Catalog) -> bool {
+    let taken_over = |entry: &Accelerator| entry.intercepted_by.is_some();
+    let domain = resource.split_once('/').map_or("", |(domain, _)| domain);
+    let amount = |other: &str| {
+        other.split_once('/').is_some_and(|(other, _)| other == domain)
+            && catalog.accelerator(other).is_some_and(|entry| taken_over(entry) && !entry.counts.is_devices())
+    };
+    catalog.accelerator(resource).is_some_and(taken_over)
+        || ["limits", "requests"].iter().any(|field| {
+            let asked = resources.get(field).and_then(Value::as_object);
+            asked.into_iter().flatten().any(|(other, _)| amount(other))
+        })
 }
 
 /// Whether a mount at `path` takes the place of what is at `wanted`: it is mounted there, or above.

@@ -50,6 +50,7 @@ pub struct Object<'a> {
     identity: Identity<'a>,
     definition: Option<&'a Kind>,
     pods: Vec<Pod<'a>>,
+    flat: Vec<Pod<'a>>,
 }
 
 impl<'a> Object<'a> {
@@ -57,8 +58,8 @@ impl<'a> Object<'a> {
     pub fn new(value: &'a Value, catalog: &'a Catalog) -> Self {
         let identity = Identity::of(value);
         let definition = catalog.kind(identity.group, identity.kind);
-        let pods = workload::pods(value, catalog);
-        Self { value, identity, definition, pods }
+        let (flat, pods) = workload::pods(value, catalog).into_iter().partition(Pod::is_flat);
+        Self { value, identity, definition, pods, flat }
     }
 
     /// The object as it is written.
@@ -84,6 +85,11 @@ impl<'a> Object<'a> {
     /// The pod it is, or the templates of the pods it makes.
     pub fn pods(&self) -> &[Pod<'a>] {
         &self.pods
+    }
+
+    /// Pods of which only fields of an operator's own tell, without containers: to be shown, not to be judged.
+    pub fn flat_pods(&self) -> &[Pod<'a>] {
+        &self.flat
     }
 
     /// The pod under which `at` lies, when there is one.

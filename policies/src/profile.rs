@@ -2,6 +2,7 @@
 //! and which probes would fit.
 
 mod accelerators;
+mod flat;
 mod listen;
 mod model;
 mod probe;
@@ -36,6 +37,10 @@ pub struct Profile {
     pub model: Option<Model>,
     /// What told it, as sentences without a full stop.
     pub evidence: Vec<String>,
+    /// The program where no container is in sight and the fields of an operator tell it.
+    stated: Option<Arc<Runtime>>,
+    /// Whether nothing but a claim for devices of an unknown class tells of AI.
+    pub(crate) claims_alone: bool,
 }
 
 /// What runs in a container.
@@ -111,35 +116,50 @@ impl ContainerProfile {
 impl Profile {
     /// Looks at a pod.
     pub fn of(pod: &Pod<'_>, catalog: &Catalog) -> Self {
-        let accelerators = accelerators::of_pod(pod, catalog);
-        let told = pod.invocations();
+        Self::seen(pod, catalog, None)
+    }
+
+    /// Looks at a pod of which it is known which devices, by class and number, its resource claims ask for.
+    pub fn with_claimed(pod: &Pod<'_>, catalog: &Catalog, devices: &[(String, i64)]) -> Self {
+        Self::seen(pod, catalog, Some(devices))
+    }
+
+    fn seen(pod: &Pod<'_>, catalog: &Catalog, claimed: Option<&[(String, i64)]>) -> Self {
+        if pod.is_flat() {
+            return flat::of(pod, catalog);
+        }
+        let mut accelerators = accelerators::of_pod(pod, catalog);
+        accelerators::claimed(&mut accelerators, claimed.unwrap_or_default(), catalog);
+        let invocations = pod.invocations();
         let recognised: Vec<Recognition> = pod
             .containers()
             .iter()
-            .zip(told)
-            .map(|(container, told)| Recognition::of(container, told, catalog))
+            .zip(invocations)
+            .map(|(container, invocation)| Recognition::of(container, invocation, catalog))
             .collect();
         let main = recognition::main(pod, &recognised, catalog);
         let role = role(pod, main.map(|main| &recognised[main]), &accelerators);
         let mut evidence: Vec<String> = main.map(|main| recognised[main].evidence.clone()).unwrap_or_default();
-        evidence.extend(accelerators.iter().map(|asked| format!("asks for {} × `{}`", asked.count, asked.resource)));
+        evidence.extend(accelerators.iter().map(AcceleratorCount::sentence));
         let shared = recognition::other_hints(pod);
-        evidence.extend(shared.iter().cloned());
+        let claims = recognition::uses_claim(pod).filter(|_| claimed.is_none());
+        evidence.extend(claims.iter().chain(&shared).cloned());
         let named = recognised
             .iter()
             .any(|found| found.runtime.is_some() && !matches!(found.role, Role::Infrastructure | Role::None));
-        let ai = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
+        let told = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
+        let ai = told || claims.is_some();
         let containers: Vec<ContainerProfile> = recognised
             .into_iter()
-            .zip(pod.containers().iter().zip(told))
+            .zip(pod.containers().iter().zip(invocations))
             .enumerate()
-            .map(|(index, (found, (container, told)))| ContainerProfile {
+            .map(|(index, (found, (container, invocation)))| ContainerProfile {
                 index,
-                ..found.into_profile(pod, container, told, role, catalog)
+                ..found.into_profile(pod, container, invocation, role, catalog)
             })
             .collect();
         let model = main.and_then(|main| containers[main].model.clone());
-        Self { ai, role, main, containers, accelerators, model, evidence }
+        Self { ai, role, main, containers, accelerators, model, evidence, stated: None, claims_alone: ai && !told }
     }
 
     /// Whether the pod answers requests with a model.
@@ -154,7 +174,7 @@ impl Profile {
 
     /// The program of the main container.
     pub fn runtime(&self) -> Option<&Arc<Runtime>> {
-        self.main().and_then(|main| main.runtime.as_ref())
+        self.main().and_then(|main| main.runtime.as_ref()).or(self.stated.as_ref())
     }
 
     /// The main container.

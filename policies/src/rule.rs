@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
+use crate::inventory::Sight;
 use crate::object::Object;
 use crate::path::Path;
+use crate::profile::Profile;
 use crate::workload::Pod;
 
 /// One rule. Reference, reports and tests read these fields, so none of them can drift from the code.
@@ -199,12 +201,23 @@ impl Scope {
     }
 
     /// Whether a rule of this scope is given `pod`.
-    pub(crate) fn covers(self, pod: &Pod<'_>) -> bool {
+    pub(crate) fn covers(self, pod: &Pod<'_>, context: &Context<'_>) -> bool {
         match self {
             Self::Any => true,
+            Self::Ai if pod.profile().claims_alone => claims_accelerator(pod, context),
             Self::Ai => pod.profile().ai,
             Self::Inference => pod.profile().serves(),
         }
+    }
+}
+
+/// Whether a pod that nothing but its claims tells of asks for a device that a model may run on: what is in sight may say
+/// that they are all network interfaces, or channels between devices.
+fn claims_accelerator(pod: &Pod<'_>, context: &Context<'_>) -> bool {
+    let namespace = pod.owner().namespace.or(context.namespace);
+    match context.inventory.devices_of(pod, namespace) {
+        Sight::Present(devices) => Profile::with_claimed(pod, context.catalog(), &devices).ai,
+        Sight::Absent | Sight::Unknown => true,
     }
 }
 

@@ -22,8 +22,10 @@ pub struct Pod<'a> {
     object: &'a Value,
     definition: &'a Kind,
     catalog: &'a Catalog,
-    template: TemplateForm,
+    template: &'a Template,
     confirmed: bool,
+    /// What lies at `root`.
+    value: &'a Value,
     component: Option<&'a str>,
     root: Path,
     metadata: Option<Node<'a>>,
@@ -53,7 +55,8 @@ pub enum Controller {
     Other,
 }
 
-/// The pods of `object`, which is a pod itself, makes pods from templates, or has none.
+/// The pods of `object`, which is a pod itself, makes pods from templates, or has none; those of which only fields of an
+/// operator's own tell are among them.
 pub(crate) fn pods<'a>(object: &'a Value, catalog: &'a Catalog) -> Vec<Pod<'a>> {
     let mut found = Vec::new();
     collect(object, &Path::root(), catalog, 0, &mut found);
@@ -86,15 +89,15 @@ fn collect<'a>(object: &'a Value, base: &Path, catalog: &'a Catalog, depth: usiz
 }
 
 /// One place that a pattern leads to.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     path: Path,
-    value: &'a Value,
+    pub(crate) value: &'a Value,
     /// The keys or positions that the `*`s of the pattern stood for.
     captured: Vec<String>,
 }
 
 /// The places in `object` that `pattern`, a JSON Pointer with `*` for every item or value, leads to.
-fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<Place<'a>> {
+pub(crate) fn expand<'a>(object: &'a Value, pattern: &str) -> Vec<Place<'a>> {
     let mut places = vec![Place { path: Path::root(), value: object, captured: Vec::new() }];
     for segment in Path::parse(pattern).segments() {
         let mut next = Vec::new();
@@ -156,9 +159,10 @@ impl<'a> Pod<'a> {
                     node.items().map(|item| Container::new(item.value(), item.path().clone(), ContainerRole::Regular));
                 (None, Node::placed(&Value::Null, root.clone()), containers.collect())
             }
+            TemplateForm::Flat => (None, Node::placed(&Value::Null, root.clone()), Vec::new()),
             TemplateForm::Embedded => return None,
         };
-        if containers.is_empty() {
+        if containers.is_empty() && template.form != TemplateForm::Flat {
             return None;
         }
         let written = written_replicas(object, definition, template, &place.captured);
@@ -168,8 +172,9 @@ impl<'a> Pod<'a> {
             object,
             definition,
             catalog,
-            template: template.form,
+            template,
             confirmed: !definition.unsure && !template.unsure,
+            value,
             component: template.component.as_deref(),
             root,
             metadata: elsewhere.or(metadata),
@@ -231,7 +236,22 @@ impl<'a> Pod<'a> {
 
     /// Whether the whole PodSpec is in sight, and not only containers that an operator puts into one.
     pub fn has_spec(&self) -> bool {
-        matches!(self.template, TemplateForm::PodTemplateSpec | TemplateForm::PodSpec)
+        matches!(self.template.form, TemplateForm::PodTemplateSpec | TemplateForm::PodSpec)
+    }
+
+    /// Whether an operator's own fields stand in the place of a pod: there are neither containers nor a PodSpec.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.template.form == TemplateForm::Flat
+    }
+
+    /// What the catalog knows of the place it lies at.
+    pub(crate) fn template(&self) -> &'a Template {
+        self.template
+    }
+
+    /// What lies at [`root`](Self::root).
+    pub(crate) fn value(&self) -> &'a Value {
+        self.value
     }
 
     /// Whether this is a Pod object and not a template.

@@ -1,6 +1,8 @@
 //! Kinds of workload as data: where the pod templates of an object lie, how many pods come of each, and what the kind's
 //! own operator does or refuses.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,9 +28,12 @@ pub struct Kind {
     /// What workloads of this kind are for, where the kind tells.
     #[serde(default, skip_serializing_if = "is_default")]
     pub role: Option<Role>,
-    /// Where pods are described; none when the kind has fields of its own only, or describes no pods.
+    /// Where pods are described; none when it describes none.
     #[serde(default, skip_serializing_if = "is_default")]
     pub templates: Vec<Template>,
+    /// The program that runs in its pods where neither command nor image tells another; good enough to look, not to repair.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub runtime: Option<String>,
     /// Where the number of replicas of the whole object stands; absent when there is no such number.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replicas: Option<String>,
@@ -98,6 +103,12 @@ pub struct Template {
     /// What these pods are for, where it differs from the kind's role.
     #[serde(default, skip_serializing_if = "is_default")]
     pub role: Option<Role>,
+    /// The program that runs there where neither command nor image tells another; good enough to look, not to repair.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub runtime: Option<String>,
+    /// Where an operator's own fields say what a pod would; for the type `Flat` alone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fields: Fields,
     /// The API versions that have this place; empty when all do.
     #[serde(default, skip_serializing_if = "is_default")]
     pub versions: Vec<String>,
@@ -120,6 +131,52 @@ pub enum TemplateForm {
     ContainerList,
     /// A whole object with `apiVersion` and `kind`, to be looked at as what it says it is.
     Embedded,
+    /// Fields of the operator's own in the place of a pod: looked at, never judged or repaired.
+    Flat,
+}
+
+/// Where the fields of a `Flat` template lie, as pointers from the template's path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fields {
+    /// Where the engine is named.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engine: Option<String>,
+    /// The program that each engine is.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub engines: BTreeMap<String, String>,
+    /// Where the image stands: a reference, or an object with `repository` or `name`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub image: Option<String>,
+    /// Where the model is named; the first that is there counts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub model: Vec<String>,
+    /// Where `requests` and `limits` lie.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resources: Option<String>,
+    /// Where devices are asked for in another form.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub devices: Vec<DeviceFields>,
+}
+
+/// Devices that a field of an operator's own asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DeviceFields {
+    /// Where the field lies; `*` stands for every item.
+    pub each: String,
+    /// Where its resource or device class is named, from the field.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub name: Option<String>,
+    /// The resource or device class where none is named.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub resource: Option<String>,
+    /// Where the number stands, from the field, which may be the number itself; one where it is absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub count: Option<String>,
+    /// The resources that the profiles of a field `profile:number` mean, by how their names start.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub profiles: BTreeMap<String, String>,
 }
 
 /// Something that an operator fills in itself.

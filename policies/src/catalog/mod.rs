@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use accelerator::{Accelerator, Counting, DeviceClass};
-pub use kind::{AnnotationValues, Completion, Kind, Template, TemplateForm};
+pub use kind::{AnnotationValues, Completion, DeviceFields, Fields, Kind, Template, TemplateForm};
 pub use node::{NodeLabel, Nodes, Spot};
 pub use operator::{Marker, Operator, Operators, OwnerKind};
 pub use recognise::{CommandMatch, ImageMatch, LookAlike};
@@ -178,7 +178,9 @@ impl Catalog {
     ///
     /// `None` for cpu and memory, and for devices that no model runs on: network interfaces, monitoring, attributes.
     pub fn accelerator(&self, resource: &str) -> Option<&Accelerator> {
-        self.extended_resource(resource).filter(|entry| entry.counts.is_compute())
+        let class = resource.strip_prefix("deviceclass.resource.kubernetes.io/");
+        let other = class.and_then(|class| self.device_class(class)).is_some_and(|class| !class.counts.is_compute());
+        self.extended_resource(resource).filter(|entry| entry.counts.is_compute() && !other)
     }
 
     /// The entry about an extended resource whatever it counts, network interfaces and attributes included.

@@ -200,7 +200,7 @@ fn by_image_alone(runtime: &Runtime, line: &CommandLine<'_>) -> Result<(), (bool
 }
 
 /// The role that an image tells: collections of images hold servers of several kinds.
-fn image_role(runtime: &Runtime, image: Option<&Image<'_>>) -> Role {
+pub(super) fn image_role(runtime: &Runtime, image: Option<&Image<'_>>) -> Role {
     let embeds = image.is_some_and(|image| {
         runtime.model.in_image && ["embed", "rerank"].iter().any(|word| image.name().contains(word))
     });
@@ -236,12 +236,15 @@ pub(super) fn has_rank(container: &Container<'_>) -> bool {
         .any(|name| environment.get(name) != Setting::Unset)
 }
 
-/// What tells of accelerators without any extended resource.
+/// That a container uses a DRA claim, of which the pod does not tell what for.
+pub(super) fn uses_claim(pod: &Pod<'_>) -> Option<String> {
+    let container = pod.containers().iter().find(|container| claims(container))?;
+    Some(format!("{} uses a resource claim", container.title()))
+}
+
+/// What tells of accelerators without any resource.
 pub(super) fn other_hints(pod: &Pod<'_>) -> Vec<String> {
     let mut hints = Vec::new();
-    if let Some(container) = pod.containers().iter().find(|container| claims(container)) {
-        hints.push(format!("container `{}` uses a resource claim", container.name()));
-    }
     for key in ["gpu-fraction", "gpu-memory"] {
         if pod.annotation(key).is_some() {
             hints.push(format!("annotation `{key}` asks KAI or Run:ai for a share of a GPU"));
