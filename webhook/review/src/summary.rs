@@ -62,7 +62,7 @@ pub enum Decision {
     Skipped,
     /// Nothing to repair, or nothing wrong.
     Clean,
-    /// It was judged and recorded, and let pass as it is because the Policy only observes.
+    /// It was judged and recorded, and let pass as it is: the Policy only observes, or there was nothing but advice.
     Observed,
     /// It got a patch.
     Patched,

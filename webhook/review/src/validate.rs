@@ -150,22 +150,24 @@ pub(crate) fn judge(
 ) -> Judged {
     let refuses =
         |finding: &&Finding| is_pod && finding.severity == Severity::Error && !is_injected(finding.rule, policy);
-    let (errors, others): (Vec<&Finding>, Vec<&Finding>) = findings.iter().partition(refuses);
+    let errors: Vec<&Finding> = findings.iter().filter(refuses).collect();
+    let denies = enforcement == Enforcement::Deny && !errors.is_empty();
+    // Advice is for those who ask for it, with the linter: in the answer to every create it would hide what hurts.
+    let told: Vec<&Finding> = findings
+        .iter()
+        .filter(|finding| finding.severity > Severity::Advice && !(denies && refuses(finding)))
+        .collect();
     let mut response = Response::default();
     let decision = match enforcement {
-        Enforcement::Observe if findings.is_empty() => Decision::Clean,
+        _ if findings.is_empty() => Decision::Clean,
         Enforcement::Observe => Decision::Observed,
-        Enforcement::Warn => {
-            response.warnings = warnings(&findings.iter().collect::<Vec<_>>());
-            if findings.is_empty() { Decision::Clean } else { Decision::Warned }
-        }
-        Enforcement::Deny => {
-            response.warnings = warnings(&others);
-            if !errors.is_empty() {
+        Enforcement::Warn | Enforcement::Deny => {
+            response.warnings = warnings(&told);
+            if denies {
                 response.denial = Some(denial(subject, &errors));
                 Decision::Denied
-            } else if others.is_empty() {
-                Decision::Clean
+            } else if told.is_empty() {
+                Decision::Observed
             } else {
                 Decision::Warned
             }
@@ -184,7 +186,7 @@ pub(crate) fn judge(
         severity: finding.severity,
         outcome: match decision {
             Decision::Denied if refuses(&finding) => Outcome::Denied,
-            Decision::Denied | Decision::Warned => Outcome::Warned,
+            Decision::Denied | Decision::Warned if finding.severity > Severity::Advice => Outcome::Warned,
             _ => Outcome::Observed,
         },
     });

@@ -62,6 +62,26 @@ fn a_summary_tells_what_was_done() {
 }
 
 #[test]
+fn advice_is_recorded_and_not_told() {
+    let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {"containers": [
+        {"name": "web", "image": "registry.example.com/web:1.0"}],
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]}});
+    for enforcement in ["warn", "deny"] {
+        let answer = validate(&bytes(&pod), &settings(enforcement), TODAY).unwrap();
+        let found: Vec<_> = answer.summary.findings.iter().map(|found| (found.rule, found.outcome)).collect();
+        assert_eq!(found, [("surplus-gpu-toleration", Outcome::Observed)]);
+        assert_eq!(answer.summary.decision, Decision::Observed);
+        assert!(!String::from_utf8_lossy(&answer.body).contains("warnings"));
+    }
+    // Beside a warning it stays unsaid too.
+    pod["spec"]["containers"][0]["image"] = json!("registry.example.com/web");
+    let answer = validate(&bytes(&pod), &settings("warn"), TODAY).unwrap();
+    assert_eq!(answer.summary.decision, Decision::Warned);
+    let body = String::from_utf8_lossy(&answer.body).into_owned();
+    assert!(body.contains("floating-image-tag") && !body.contains("surplus-gpu-toleration: "));
+}
+
+#[test]
 fn both_hooks_at_once_judge_the_patched_pod() {
     let answer = review(&bytes(&pod()), &settings("warn"), TODAY).unwrap();
     let body: Value = serde_json::from_slice(&answer.body).unwrap();
