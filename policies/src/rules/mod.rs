@@ -7,6 +7,7 @@ use crate::rule::Rule;
 
 pub mod api;
 pub mod correctness;
+pub mod cost;
 pub mod disruption;
 pub mod images;
 pub mod network;
@@ -25,14 +26,18 @@ pub static RULES: &[&Rule] = &[
     &resources::accelerators_in_several_containers::RULE,
     &images::always_pulled_image::RULE,
     &disruption::blocking_disruption_budget::RULE,
+    &reliability::checkpoint_on_empty_dir::RULE,
     &secrets::committed_secret::RULE,
     &api::deprecated_kustomize_field::RULE,
     &disruption::disruption_counts_as_failure::RULE,
+    &disruption::evictable_training::RULE,
     &images::floating_image_tag::RULE,
+    &scheduling::gang_without_scheduler::RULE,
     &scheduling::gpu_node_without_accelerator::RULE,
     &scheduling::gpu_toleration_missing::RULE,
     &pod_security::host_namespaces::RULE,
     &pod_security::host_path_volume::RULE,
+    &cost::idle_training_accelerators::RULE,
     &correctness::indexed_job_without_completions::RULE,
     &correctness::invalid_job_restart_policy::RULE,
     &scheduling::invalid_toleration::RULE,
@@ -55,11 +60,14 @@ pub static RULES: &[&Rule] = &[
     &correctness::parallelism_above_completions::RULE,
     &pod_security::privilege_escalation::RULE,
     &pod_security::privileged_container::RULE,
+    &resources::processes_above_accelerators::RULE,
     &reliability::progress_deadline_before_startup::RULE,
     &reliability::read_only_root_with_accelerator::RULE,
     &api::removed_api::RULE,
     &pod_security::root_user::RULE,
     &correctness::selector_mismatch::RULE,
+    &reliability::short_checkpoint_grace::RULE,
+    &reliability::sidecar_outlives_job::RULE,
     &resources::small_shared_memory::RULE,
     &scheduling::spot_grace_exceeded::RULE,
     &secrets::static_cloud_credentials::RULE,

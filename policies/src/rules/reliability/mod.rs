@@ -1,5 +1,6 @@
 //! Rules on starting, serving and healing.
 
+pub mod checkpoint_on_empty_dir;
 pub mod liveness_without_startup_budget;
 pub mod missing_job_ttl;
 pub mod missing_liveness_probe;
@@ -9,5 +10,7 @@ pub mod overlapping_cron_jobs;
 mod probes;
 pub mod progress_deadline_before_startup;
 pub mod read_only_root_with_accelerator;
+pub mod short_checkpoint_grace;
+pub mod sidecar_outlives_job;
 pub mod unspread_replicas;
 pub mod unwritable_model_directory;

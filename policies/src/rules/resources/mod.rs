@@ -7,6 +7,8 @@ pub mod memory_volume_above_limit;
 mod memory_volumes;
 pub mod missing_memory_limit;
 pub mod missing_requests;
+pub(crate) mod processes;
+pub mod processes_above_accelerators;
 mod sizes;
 pub mod small_shared_memory;
 pub mod unbounded_memory_volume;

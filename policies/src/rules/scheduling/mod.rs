@@ -2,6 +2,7 @@
 
 pub mod accelerator_node_selector_mismatch;
 pub(crate) mod demand;
+pub mod gang_without_scheduler;
 pub mod gpu_node_without_accelerator;
 pub mod gpu_toleration_missing;
 pub mod invalid_toleration;

@@ -1,0 +1,3 @@
+//! Rules on money spent for nothing.
+
+pub mod idle_training_accelerators;

@@ -1,0 +1,252 @@
+//! How many processes a launcher of distributed training starts in a pod, against the accelerators that they are to use.
+
+use crate::catalog::Catalog;
+use crate::container::{Container, ContainerRole};
+use crate::job;
+use crate::node::{Node, integer, list, text};
+use crate::object::Object;
+use crate::path::Path;
+use crate::quantity::Quantity;
+use crate::shell::{Command, Environment, Flag, Setting, basename};
+use crate::workload::Pod;
+
+/// Resources of which each process of training uses one unit. A TPU host, a Neuron device and an Intel GPU of two tiles take
+/// other numbers of processes.
+const ONE_EACH: [&str; 3] = ["nvidia.com/gpu", "amd.com/gpu", "habana.ai/gaudi"];
+
+/// Variables by which a process is shown fewer devices than its container has.
+const VISIBLE: [&str; 5] = [
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "HABANA_VISIBLE_DEVICES",
+];
+
+/// Flags of mpirun that say how many processes each worker gets.
+const SPREAD: [&str; 9] =
+    ["-npernode", "--npernode", "-N", "-ppn", "--ppn", "--map-by", "-map-by", "-pernode", "--pernode"];
+
+/// Processes and the accelerators that they share.
+#[derive(Debug)]
+pub(crate) struct Processes {
+    /// The container that starts them.
+    pub(crate) at: Path,
+    /// What starts them, and the setting that says how many, for messages.
+    pub(crate) said: String,
+    /// How many there are.
+    pub(crate) processes: i64,
+    /// How many accelerators there are for them.
+    pub(crate) devices: i64,
+    /// Where both are counted: `in the pod`, or on so many workers.
+    pub(crate) place: String,
+}
+
+/// A program that starts one process for each accelerator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Launcher {
+    Torchrun,
+    Accelerate,
+    DeepSpeed,
+    Mpi,
+}
+
+/// The processes that the containers of `pod` start, where both numbers are certain.
+pub(crate) fn of(pod: &Pod<'_>, catalog: &Catalog) -> Vec<Processes> {
+    if !pod.has_spec() || pod.operator().is_some() || pod.profile().serves() {
+        return Vec::new();
+    }
+    let mpi = pod.owner().is("kubeflow.org", "MPIJob");
+    let containers = pod.containers().iter().enumerate();
+    containers
+        .filter(|(_, container)| container.role() == ContainerRole::Regular)
+        .filter_map(|(index, container)| {
+            if mpi { of_mpi_job(pod, index, container, catalog) } else { of_container(pod, index, container, catalog) }
+        })
+        .collect()
+}
+
+fn of_container(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &Catalog) -> Option<Processes> {
+    let devices = devices(container, catalog)?;
+    let (launcher, command) = launcher(pod, index)?;
+    let (said, processes) = match launcher {
+        Launcher::Torchrun => torchrun(pod, &command)?,
+        Launcher::Accelerate => accelerate(pod, &command)?,
+        Launcher::DeepSpeed => deepspeed(&command)?,
+        Launcher::Mpi => return None,
+    };
+    Some(Processes { at: container.path().clone(), said, processes, devices, place: "the container has".to_owned() })
+}
+
+/// How many whole accelerators of one sort the container has.
+fn devices(container: &Container<'_>, catalog: &Catalog) -> Option<i64> {
+    let asked = container.accelerators(catalog);
+    let [(resource, quantity)] = asked.as_slice() else { return None };
+    let claims = container.value().pointer("/resources/claims").is_some_and(|claims| !claims.is_null());
+    if !ONE_EACH.contains(resource) || claims || container.is_intercepted(resource, catalog) {
+        return None;
+    }
+    let quantity = Quantity::from_value(quantity)?;
+    let count = quantity.value();
+    (count > 0 && quantity == Quantity::from_value(&count.into())?).then_some(count)
+}
+
+/// The only launcher that the container starts, and its own words up to those of the program that it launches.
+fn launcher<'a>(pod: &Pod<'a>, index: usize) -> Option<(Launcher, Command<'a>)> {
+    let told = pod.invocations().get(index)?;
+    let mut found = None;
+    for command in &told.line.commands {
+        let Some((launcher, at)) = command.programs().find_map(|at| Some((of_program(command, at)?, at))) else {
+            continue;
+        };
+        // Several launchers share the devices, and one in a branch may never run.
+        if found.is_some() || command.conditional || command.hidden.is_some() {
+            return None;
+        }
+        if VISIBLE.iter().any(|name| command.environment.get(name) != Setting::Unset) {
+            return None;
+        }
+        let own = &command.words[at..];
+        let program = |text: &str| text.ends_with(".py") || text.ends_with(".sh") || matches!(text, "-m" | "--module");
+        let first = own.iter().skip(1).position(|word| program(&word.text)).map_or(own.len(), |end| end + 1);
+        let words = own[..first].to_vec();
+        found = Some((launcher, Command { words, environment: command.environment.clone(), ..Command::default() }));
+    }
+    found
+}
+
+/// What the word at `at` starts.
+fn of_program(command: &Command<'_>, at: usize) -> Option<Launcher> {
+    let text = |at: usize| command.words.get(at).map(|word| word.text.as_ref()).unwrap_or_default();
+    if command.is_inert() {
+        return None;
+    }
+    match (basename(text(at)), text(at + 1)) {
+        ("torchrun", _) | ("-m", "torch.distributed.run" | "torch.distributed.launch") => Some(Launcher::Torchrun),
+        ("accelerate", "launch") | ("-m", "accelerate.commands.launch") => Some(Launcher::Accelerate),
+        ("deepspeed", _) | ("-m", "deepspeed.launcher.runner") => Some(Launcher::DeepSpeed),
+        ("mpirun" | "mpiexec" | "horovodrun", _) => Some(Launcher::Mpi),
+        _ => None,
+    }
+}
+
+/// The whole number that one of the flags gives: `Ok(None)` where none of them stands, an error where it cannot be told.
+fn number(command: &Command<'_>, names: &[&str]) -> Result<Option<i64>, ()> {
+    for name in names {
+        match command.flag(name) {
+            None => {}
+            Some(Flag::Set(value)) => return value.parse().map(Some).map_err(|_| ()),
+            Some(Flag::Bare | Flag::Unknown(_)) => return Err(()),
+        }
+    }
+    Ok(None)
+}
+
+fn torchrun(pod: &Pod<'_>, command: &Command<'_>) -> Option<(String, i64)> {
+    if let Some(processes) = number(command, &["--nproc-per-node"]).ok()? {
+        return Some((format!("torchrun starts {processes} (`--nproc-per-node`)"), processes));
+    }
+    match command.environment.get("PET_NPROC_PER_NODE") {
+        Setting::Set(value) => {
+            let processes: i64 = value.parse().ok()?;
+            Some((format!("torchrun starts {processes} (`PET_NPROC_PER_NODE`)"), processes))
+        }
+        Setting::Unknown => None,
+        Setting::Unset if pod.owner().is("kubeflow.org", "PyTorchJob") => {
+            let declared = pod.object().pointer("/spec/nprocPerNode")?;
+            let processes = integer(Some(declared)).or_else(|| declared.as_str()?.parse().ok())?;
+            Some((format!("torchrun starts {processes} (`nprocPerNode`)"), processes))
+        }
+        // Other operators of training set the variable themselves.
+        Setting::Unset => {
+            let operated = pod.definition().role.is_some() && job::Job::of(pod).is_none();
+            let open = command.environment.is_open();
+            (!operated && !open).then(|| ("torchrun without `--nproc-per-node` starts one".to_owned(), 1))
+        }
+    }
+}
+
+fn accelerate(pod: &Pod<'_>, command: &Command<'_>) -> Option<(String, i64)> {
+    if ["--cpu", "--use_cpu", "--tpu", "--use_tpu"].iter().any(|flag| command.flag(flag).is_some()) {
+        return None;
+    }
+    let all = number(command, &["--num_processes"]).ok()??;
+    let machines = match number(command, &["--num_machines"]).ok()? {
+        Some(machines) => machines,
+        // A file may say it, and so may the defaults in the image of one of several.
+        None if command.flag("--config_file").is_some() || job::pods_together(pod) != Some(1) => return None,
+        None => 1,
+    };
+    if machines < 1 || all % machines != 0 {
+        return None;
+    }
+    let said = match machines {
+        1 => format!("accelerate starts {all} (`--num_processes`)"),
+        _ => {
+            format!("accelerate starts {all} (`--num_processes`) on {machines} machines, so {} on each", all / machines)
+        }
+    };
+    Some((said, all / machines))
+}
+
+fn deepspeed(command: &Command<'_>) -> Option<(String, i64)> {
+    if ["--include", "-i", "--exclude", "-e"].iter().any(|flag| command.flag(flag).is_some()) {
+        return None;
+    }
+    let processes = number(command, &["--num_gpus"]).ok()??;
+    Some((format!("deepspeed starts {processes} (`--num_gpus`)"), processes))
+}
+
+/// What the launcher of an MPIJob starts on its workers.
+fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &Catalog) -> Option<Processes> {
+    let (launcher, command) = launcher(pod, index)?;
+    let spec = Node::root(pod.object()).get("spec");
+    if launcher != Launcher::Mpi || spec.get("runLauncherAsWorker").value().as_bool() == Some(true) {
+        return None;
+    }
+    // With hosts of its own it need not start them on the workers, or not on all.
+    if ["-H", "--host", "-host", "--hosts", "-hosts"].iter().any(|flag| command.flag(flag).is_some()) {
+        return None;
+    }
+    // The tests of NCCL use several devices in one process.
+    if command.flag("-g").is_some_and(|devices| devices != Flag::Set("1")) {
+        return None;
+    }
+    let slots = match spec.get("slotsPerWorker").value() {
+        serde_json::Value::Null => 1,
+        value => integer(Some(value))?,
+    };
+    let object = Object::new(pod.object(), catalog);
+    let worker = object.pods().iter().find(|pod| pod.root().as_str().contains("/Worker/"))?;
+    let workers = worker.replicas().filter(|workers| *workers > 0)?;
+    let each: Vec<i64> = worker.containers().iter().filter_map(|container| devices(container, catalog)).collect();
+    let [devices] = each.as_slice() else { return None };
+    let seen = |container: &Container<'_>| {
+        let environment = Environment::of(container.value());
+        VISIBLE.iter().any(|name| environment.get(name) != Setting::Unset)
+    };
+    if worker.containers().iter().any(seen) {
+        return None;
+    }
+    let (said, processes) = match number(&command, &["-np", "-n", "--np", "--n"]).ok()? {
+        Some(processes) => (format!("mpirun starts {processes} (`-np`)"), processes),
+        None if SPREAD.iter().any(|flag| command.flag(flag).is_some()) => return None,
+        None => {
+            let all = workers.saturating_mul(slots);
+            (format!("mpirun starts {all} ({workers} workers of {slots} slots)"), all)
+        }
+    };
+    let place = format!("the {workers} workers have");
+    Some(Processes { at: container.path().clone(), said, processes, devices: workers.saturating_mul(*devices), place })
+}
+
+/// Whether variables tell that several processes may share a device.
+pub(crate) fn shares_devices(pod: &Pod<'_>) -> bool {
+    let environment = |container: &Container<'_>| {
+        list(container.value(), "env")
+            .iter()
+            .filter_map(|variable| text(variable, "name"))
+            .any(|name| name.starts_with("CUDA_MPS_") || name == "NCCL_MULTI_RANK_GPU_ENABLE")
+    };
+    pod.containers().iter().any(environment)
+}
