@@ -74,6 +74,7 @@ pub static RULES: &[&Rule] = &[
     &scheduling::surge_needs_spare_accelerators::RULE,
     &scheduling::surplus_gpu_toleration::RULE,
     &scheduling::tpu_topology_missing::RULE,
+    &security::unauthenticated_public_server::RULE,
     &resources::unbounded_memory_volume::RULE,
     &correctness::undeclared_resource_claim::RULE,
     &scheduling::undefined_priority_class::RULE,
