@@ -5,4 +5,5 @@ pub mod corpus;
 pub mod defaulting;
 pub mod laws;
 pub mod manifests;
+pub mod marks;
 pub mod random;

@@ -78,14 +78,15 @@ pub fn repaired(text: &str, context: &Context<'_>, limit: Safety) -> String {
     text
 }
 
-/// The texts that every law is tried on: both examples of every rule, the fixtures, and the deployable examples.
+/// The texts that every law is tried on: both examples of every rule, the fixtures, the stack, and the deployable
+/// examples.
 pub fn texts() -> Vec<(String, String)> {
     let mut texts = Vec::new();
     for rule in buttress_policies::rules::RULES {
         texts.push((format!("{} (bad)", rule.name), rule.bad.to_owned()));
         texts.push((format!("{} (good)", rule.name), rule.good.to_owned()));
     }
-    for folder in ["tests/fixtures", "deploy/examples"] {
+    for folder in ["tests/fixtures", "tests/stack", "deploy/examples"] {
         for path in files(&repository().join(folder), &["yaml", "yml", "json"]) {
             if let Ok(text) = std::fs::read_to_string(&path) {
                 texts.push((path.display().to_string(), text));

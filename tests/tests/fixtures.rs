@@ -3,16 +3,13 @@
 //! line does as `#~^ rule`. What the safe repair makes of it lies beside it as `<case>.fixed.yaml`, and what the unsafe one
 //! makes as `<case>.unsafe.yaml`, where they change anything. `<case>.policy.yaml` is the Policy, if there is one.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use buttress_policies::check;
-use buttress_policies::context::Context;
 use buttress_policies::finding::Safety;
 use buttress_policies::policy::{Effective, Policy};
 use buttress_policies::rules::{self, RULES};
-use buttress_tests::{laws, manifests};
+use buttress_tests::{laws, manifests, marks};
 use buttress_yaml::File;
 
 fn cases() -> Vec<PathBuf> {
@@ -43,32 +40,6 @@ fn policy_of(case: &Path) -> Effective {
     }
 }
 
-/// The rules that a text expects, by 1-based line.
-fn expected(text: &str) -> BTreeMap<usize, BTreeSet<String>> {
-    let mut marks: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let Some((_, mark)) = line.split_once("#~") else { continue };
-        let (names, at) = match mark.strip_prefix('^') {
-            Some(names) => (names, index),
-            None => (mark, index + 1),
-        };
-        marks.entry(at).or_default().extend(names.split_whitespace().map(str::to_owned));
-    }
-    marks
-}
-
-fn found(file: &File, context: &Context<'_>) -> BTreeMap<usize, BTreeSet<String>> {
-    let mut places: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for document in file.documents() {
-        for finding in check(document.value().expect("a fixture is YAML"), context) {
-            let located = document.locate(&finding.at);
-            let start = located.key.map_or(located.value.start, |key| key.start);
-            places.entry(file.line_column(start).line).or_default().insert(finding.rule.name.to_owned());
-        }
-    }
-    places
-}
-
 #[test]
 fn findings_are_where_the_fixture_says() {
     let cases = cases();
@@ -79,8 +50,8 @@ fn findings_are_where_the_fixture_says() {
         let inventory = manifests::inventory(&text, policy.catalog());
         let context = laws::context(&policy, &inventory);
         assert_eq!(
-            found(&File::parse(text.as_str()), &context),
-            expected(&text),
+            marks::found(&File::parse(text.as_str()), &context),
+            marks::expected(&text),
             "{}: found on the left, expected on the right",
             case.display()
         );
