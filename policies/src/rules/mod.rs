@@ -54,6 +54,7 @@ pub static RULES: &[&Rule] = &[
     &correctness::missing_selector::RULE,
     &reliability::missing_startup_probe::RULE,
     &scheduling::mistyped_toleration::RULE,
+    &correctness::mpi_processes_above_slots::RULE,
     &network::network_policy_blocks_service::RULE,
     &security::open_authorization_policy::RULE,
     &reliability::overlapping_cron_jobs::RULE,

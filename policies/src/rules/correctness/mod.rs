@@ -3,6 +3,7 @@
 pub mod indexed_job_without_completions;
 pub mod invalid_job_restart_policy;
 pub mod missing_selector;
+pub mod mpi_processes_above_slots;
 pub mod parallelism_above_completions;
 pub mod selector_mismatch;
 mod selectors;

@@ -7,7 +7,7 @@ use crate::finding::{Finding, Fix};
 use crate::job::Job;
 use crate::node::{list, text};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
-use crate::rules::disruption::spot;
+use crate::rules::scheduling::spot;
 use crate::workload::Pod;
 
 /// The rule.
@@ -84,7 +84,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let (Some(limit), Some(pods)) = (job.backoff_limit(), job.pods()) else { return Vec::new() };
-    let spot = spot::chosen(pod, context.catalog());
+    let spot = !spot::chosen(pod, context.catalog()).is_empty();
     if limit > 0 && !(spot && limit <= FEW_RETRIES) {
         return Vec::new();
     }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::spot;
 use crate::catalog::{Completion, Role};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::inventory::Sight;
 use crate::job::{self, Job};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
+use crate::rules::scheduling::spot;
 use crate::workload::Pod;
 
 /// The rule.
@@ -97,7 +97,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         || pod.is_completed(Completion::Lifecycle)
         || Job::of(pod).is_some_and(|job| job.is_scheduled())
         || DECIDED.iter().any(|key| pod.annotation(key).is_some())
-        || spot::chosen(pod, context.catalog())
+        || !spot::chosen(pod, context.catalog()).is_empty()
     {
         return Vec::new();
     }

@@ -4,6 +4,7 @@ use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::integer;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
+use crate::rules::scheduling::spot;
 use crate::shell::Flag;
 use crate::workload::Pod;
 
@@ -22,7 +23,8 @@ Trainer of [Transformers](https://huggingface.co/docs/transformers/main_classes/
 Kubernetes sends SIGKILL after \
 [`terminationGracePeriodSeconds`](https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination), 30 unless \
 it is set: a step and a checkpoint with the state of the optimiser, several bytes for each parameter, seldom fit into that, \
-and a checkpoint that is half written is worth nothing. How long it takes only the author can measure.",
+and a checkpoint that is half written is worth nothing. How long it takes only the author can measure. On \
+spot capacity the cloud gives no more time than that.",
     bad: "\
 apiVersion: batch/v1
 kind: Job
@@ -68,7 +70,7 @@ const SAVES: [&str; 2] = ["--exit-signal-handler", "--enable_jit_checkpoint"];
 /// The grace period of pods that set none.
 const DEFAULT: i64 = 30;
 
-fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
+fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if !pod.has_spec() || pod.operator().is_some() || pod.profile().serves() || pod.profile().devices() == 0 {
         return Vec::new();
     }
@@ -82,6 +84,10 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     else {
         return Vec::new();
     };
+    // On spare capacity the cloud gives no more than that, whatever the pod says.
+    if !spot::chosen(pod, context.catalog()).is_empty() {
+        return Vec::new();
+    }
     let message = format!(
         "`{flag}` saves a checkpoint when the pod is stopped, and the pod is killed {seconds} s after that: set \
          `terminationGracePeriodSeconds` to what a step and a checkpoint take"

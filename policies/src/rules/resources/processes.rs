@@ -7,6 +7,7 @@ use crate::node::{Node, integer, list, text};
 use crate::object::Object;
 use crate::path::Path;
 use crate::quantity::Quantity;
+use crate::rules::scheduling::demand;
 use crate::shell::{Command, Environment, Flag, Setting, basename};
 use crate::workload::Pod;
 
@@ -53,10 +54,13 @@ enum Launcher {
 
 /// The processes that the containers of `pod` start, where both numbers are certain.
 pub(crate) fn of(pod: &Pod<'_>, catalog: &Catalog) -> Vec<Processes> {
-    if !pod.has_spec() || pod.operator().is_some() || pod.profile().serves() {
+    let mpi = pod.owner().is("kubeflow.org", "MPIJob");
+    if !pod.has_spec() || pod.operator().is_some() || pod.profile().serves() || pod.profile().devices() == 0 && !mpi {
         return Vec::new();
     }
-    let mpi = pod.owner().is("kubeflow.org", "MPIJob");
+    if demand::is_dealt_out_by_others(pod, catalog) {
+        return Vec::new();
+    }
     let containers = pod.containers().iter().enumerate();
     containers
         .filter(|(_, container)| container.role() == ContainerRole::Regular)
@@ -197,6 +201,64 @@ fn deepspeed(command: &Command<'_>) -> Option<(String, i64)> {
     Some((format!("deepspeed starts {processes} (`--num_gpus`)"), processes))
 }
 
+/// How many processes mpirun is asked for. Of its shorter flags only one that comes first is certainly its own, and not the
+/// program's.
+fn ranks(command: &Command<'_>) -> Result<Option<i64>, ()> {
+    let first = command.words.get(1).map(|word| word.text.as_ref()).unwrap_or_default();
+    match number(command, &["-np", "--np"])? {
+        None if matches!(first, "-n" | "--n" | "-c") => {
+            command.words.get(2).filter(|word| word.known).and_then(|word| word.text.parse().ok()).map(Some).ok_or(())
+        }
+        None if ["-n", "--n", "-c"].iter().any(|flag| command.flag(flag).is_some()) => Err(()),
+        found => Ok(found),
+    }
+}
+
+/// More processes than mpirun has slots for.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    /// The container that starts them.
+    pub(crate) at: Path,
+    /// How many processes are asked for.
+    pub(crate) processes: i64,
+    /// How many workers there are, with the launcher where it works too.
+    pub(crate) workers: i64,
+    /// How many processes each may have.
+    pub(crate) slots: i64,
+}
+
+/// The processes that Open MPI is asked for by the launcher of an MPIJob, and the slots that the operator tells it of;
+/// nothing where the launcher says by itself which hosts there are, or that slots do not count.
+pub(crate) fn slots(pod: &Pod<'_>, catalog: &Catalog) -> Option<Slots> {
+    let spec = Node::root(pod.object()).get("spec");
+    if spec.get("mpiImplementation").as_str().is_some_and(|name| name != "OpenMPI") {
+        return None;
+    }
+    let (index, container) =
+        pod.containers().iter().enumerate().find(|(_, container)| container.role() == ContainerRole::Regular)?;
+    let (launcher, command) = launcher(pod, index)?;
+    let hosts = ["-H", "--host", "-host", "--hostfile", "-hostfile", "--machinefile", "-machinefile"];
+    let heeded = launcher == Launcher::Mpi
+        && command.words.first().is_some_and(|word| matches!(basename(&word.text), "mpirun" | "mpiexec"))
+        && !hosts.iter().any(|flag| command.flag(flag).is_some())
+        && !command.words.iter().any(|word| word.text.to_ascii_lowercase().contains("oversubscribe"))
+        && !command.environment.names().any(|name| name.starts_with("OMPI_MCA_") || name.starts_with("PRTE_MCA_"));
+    let processes = ranks(&command).ok()?.filter(|_| heeded)?;
+    let launcher_works = spec.get("runLauncherAsWorker").value().as_bool() == Some(true);
+    let object = Object::new(pod.object(), catalog);
+    let worker = object.pods().iter().find(|pod| pod.root().as_str().contains("/Worker/"))?;
+    let workers = worker.replicas()?.saturating_add(i64::from(launcher_works));
+    Some(Slots { at: container.path().clone(), processes, workers, slots: slots_per_worker(&spec)? })
+}
+
+/// How many processes each worker of an MPIJob may have.
+fn slots_per_worker(spec: &Node<'_>) -> Option<i64> {
+    match spec.get("slotsPerWorker").value() {
+        serde_json::Value::Null => Some(1),
+        value => integer(Some(value)),
+    }
+}
+
 /// What the launcher of an MPIJob starts on its workers.
 fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &Catalog) -> Option<Processes> {
     let (launcher, command) = launcher(pod, index)?;
@@ -212,10 +274,7 @@ fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &
     if command.flag("-g").is_some_and(|devices| devices != Flag::Set("1")) {
         return None;
     }
-    let slots = match spec.get("slotsPerWorker").value() {
-        serde_json::Value::Null => 1,
-        value => integer(Some(value))?,
-    };
+    let slots = slots_per_worker(&spec)?;
     let object = Object::new(pod.object(), catalog);
     let worker = object.pods().iter().find(|pod| pod.root().as_str().contains("/Worker/"))?;
     let workers = worker.replicas().filter(|workers| *workers > 0)?;
@@ -228,7 +287,7 @@ fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &
     if worker.containers().iter().any(seen) {
         return None;
     }
-    let (said, processes) = match number(&command, &["-np", "-n", "--np", "--n"]).ok()? {
+    let (said, processes) = match ranks(&command).ok()? {
         Some(processes) => (format!("mpirun starts {processes} (`-np`)"), processes),
         None if SPREAD.iter().any(|flag| command.flag(flag).is_some()) => return None,
         None => {

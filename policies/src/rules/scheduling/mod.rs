@@ -8,6 +8,7 @@ pub mod gpu_toleration_missing;
 pub mod invalid_toleration;
 mod labels;
 pub mod mistyped_toleration;
+pub(crate) mod spot;
 pub mod spot_grace_exceeded;
 mod surge;
 pub mod surge_needs_spare_accelerators;

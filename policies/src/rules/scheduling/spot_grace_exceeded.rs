@@ -1,13 +1,13 @@
 //! `spot-grace-exceeded`: a pod on spare capacity takes longer to end than the cloud leaves it.
 
-use crate::catalog::{Completion, Spot};
+use crate::catalog::Completion;
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::integer;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
-use super::{demand, labels};
+use super::{demand, spot};
 
 /// The rule.
 pub static RULE: Rule = Rule {
@@ -66,20 +66,8 @@ spec:
 const LONGEST_SETTING: i64 = 120;
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
-    let wanted = labels::wanted(pod);
-    if wanted.is_empty() {
-        return Vec::new();
-    }
-    let is = |spot: &Spot| {
-        let on = |wanted: &labels::Wanted<'_>| {
-            wanted.key == spot.label
-                && !wanted.values.is_empty()
-                && wanted.values.iter().all(|value| *value == spot.value)
-        };
-        labels::insists(&wanted, on).is_some()
-    };
-    // Two labels may tell of one machine; the one that tells how long it has is the one to heed.
-    let known = context.catalog().nodes().spot.iter().filter(|spot| is(spot));
+    // Of two labels that tell of one machine, the one that tells how long it has is the one to heed.
+    let known = spot::chosen(pod, context.catalog()).into_iter();
     let Some((spot, notice)) =
         known.filter_map(|spot| Some((spot, spot.notice_seconds?))).min_by_key(|(_, notice)| *notice)
     else {
