@@ -81,7 +81,12 @@ fn is_template_file(origin: &str) -> bool {
 }
 
 fn is_text(value: Option<&Value>) -> bool {
-    value.is_some_and(|value| value.as_str().is_some_and(|text| text.contains("{{")))
+    value.is_some_and(|value| value.as_str().is_some_and(has_braces))
+}
+
+/// Most texts have not even one brace, which is quick to see.
+fn has_braces(text: &str) -> bool {
+    text.contains('{') && text.contains("{{")
 }
 
 fn in_pod(pod: &Pod<'_>, findings: &mut Vec<Finding>) {
@@ -132,7 +137,7 @@ fn helm_in_metadata(metadata: &Node<'_>, findings: &mut Vec<Finding>) {
 
 /// A finding on a field that nothing expands.
 fn literal(node: &Node<'_>, findings: &mut Vec<Finding>) {
-    if node.as_str().is_some_and(|text| text.contains("{{")) {
+    if node.as_str().is_some_and(has_braces) {
         let field = node.path().last().unwrap_or_default().into_owned();
         let message =
             format!("`{field}` holds a template expression, which Kubernetes takes literally: render it first");

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::literal_secret::{is_credential, is_real, names_secret};
+use super::literal_secret::{has_connection_password, is_credential, is_real, names_an_object, names_secret};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::{Node, text};
@@ -100,8 +100,19 @@ fn is_secret_value(key: &str, clear: &str, in_secret: bool) -> bool {
     if holds_private_key(trimmed) {
         return in_secret;
     }
-    let plain = !trimmed.contains(['\n', ' ']);
-    is_credential(clear) || plain && names_secret(&key.replace(['.', '-'], "_")) && is_real(trimmed)
+    if is_credential(clear) || has_connection_password(trimmed) {
+        return true;
+    }
+    let name = key.replace(['.', '-'], "_");
+    !trimmed.contains(['\n', ' '])
+        && names_secret(&name)
+        && is_real(trimmed)
+        && (in_secret || !names_an_object(&name, trimmed) && !is_switch(trimmed))
+}
+
+/// Whether a setting that is named like a secret only says whether there is one.
+fn is_switch(value: &str) -> bool {
+    matches!(value, "enabled" | "disabled" | "required" | "optional" | "auto" | "always" | "never" | "default")
 }
 
 /// Whether the value is a cipher text or a reference that a tool puts the value in the place of.

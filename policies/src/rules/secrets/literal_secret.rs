@@ -67,7 +67,10 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
     for (index, variable) in list(container.value(), "env").iter().enumerate() {
         let Some((name, literal)) = text(variable, "name").zip(text(variable, "value")) else { continue };
         let named = names_secret(name) || catalog.is_secret_env(name, runtime);
-        if is_credential(literal) || named && is_real(literal) && !names_an_object(name, literal) {
+        if is_credential(literal)
+            || has_connection_password(literal)
+            || named && is_real(literal) && !names_an_object(name, literal)
+        {
             // The name alone: the value must not travel on into logs and reports.
             let message =
                 format!("the environment variable `{name}` of {} holds a credential in clear text", container.title());
@@ -162,7 +165,7 @@ fn is_model_token(name: &str) -> bool {
 }
 
 /// Whether a variable such as `IMAGE_PULL_SECRET` holds the name of a Secret and not what is in it.
-fn names_an_object(variable: &str, value: &str) -> bool {
+pub(super) fn names_an_object(variable: &str, value: &str) -> bool {
     let plain = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
     variable.to_ascii_uppercase().ends_with("SECRET") && plain
 }
@@ -263,6 +266,30 @@ fn has_url_password(text: &str) -> bool {
     user_info.and_then(|user_info| user_info.split_once(':')).is_some_and(|(_, password)| is_real(password))
 }
 
+/// Whether the text is a connection string such as `Server=db;User Id=app;Password=…` or `host=db user=app password=…`.
+pub(super) fn has_connection_password(text: &str) -> bool {
+    const PASSWORD: &[&str] = &["password", "pwd", "passwd"];
+    const OTHERS: &[&str] = &[
+        "host",
+        "server",
+        "data source",
+        "database",
+        "dbname",
+        "initial catalog",
+        "user",
+        "username",
+        "user id",
+        "uid",
+    ];
+    if !text.contains('=') || text.contains('\n') {
+        return false;
+    }
+    let sign = if text.contains(';') { ';' } else { ' ' };
+    let pairs = || text.split(sign).filter_map(|pair| pair.split_once('='));
+    let is = |names: &[&str], key: &str| names.iter().any(|name| key.trim().eq_ignore_ascii_case(name));
+    pairs().any(|(key, value)| is(PASSWORD, key) && is_real(value)) && pairs().any(|(key, _)| is(OTHERS, key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,6 +314,25 @@ mod tests {
         }
         for value in ["s3cr3t-pa55", "hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345", "minio123"] {
             assert!(is_real(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_connection_string_with_a_password_is_told_from_settings() {
+        for text in [
+            "Server=db;User Id=app;Password=s3cr3t-pa55",
+            "host=db port=5432 user=app password=s3cr3t-pa55 sslmode=require",
+        ] {
+            assert!(has_connection_password(text), "{text}");
+        }
+        for text in [
+            "host=db user=app password=$(PASSWORD)",
+            "Server=db;Password=<your-password>",
+            "password=s3cr3t-pa55",
+            "max_tokens=5",
+            "--password=x --host=y",
+        ] {
+            assert!(!has_connection_password(text), "{text}");
         }
     }
 

@@ -104,7 +104,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(known) = pod.profile().containers.get(index).filter(|known| known.sure && known.runtime.is_some()) else {
         return Vec::new();
     };
-    if pod.labels().next().is_none() || is_meshed(pod) || container.has_placeholders() || !is_open(pod, known) {
+    if pod.labels().next().is_none() || is_meshed(pod) || container.has_placeholders() {
         return Vec::new();
     }
     let namespace = pod.owner().namespace;
@@ -121,6 +121,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     });
     // One finding tells of the worst way in.
     let worst = exposing.min_by_key(|service| service.kind != ServiceKind::LoadBalancer);
+    let worst = worst.filter(|_| is_open(pod, known));
     worst.into_iter().map(|service| tell(service, container, known)).collect()
 }
 
