@@ -11,6 +11,7 @@ mod recognition;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, Probes, Role, Runtime};
+use crate::path::Path;
 use crate::workload::Pod;
 
 pub use accelerators::AcceleratorCount;
@@ -131,22 +132,26 @@ impl Profile {
         let mut accelerators = accelerators::of_pod(pod, catalog);
         accelerators::claimed(&mut accelerators, claimed.unwrap_or_default(), catalog);
         let invocations = pod.invocations();
-        let recognised: Vec<Recognition> = pod
+        let mut recognised: Vec<Recognition> = pod
             .containers()
             .iter()
             .zip(invocations)
             .map(|(container, invocation)| Recognition::of(container, invocation, catalog))
             .collect();
         let main = recognition::main(pod, &recognised, catalog);
-        let role = role(pod, main.map(|main| &recognised[main]), &accelerators);
+        if let Some(main) = main {
+            recognised[main].or_by_kind(pod, catalog);
+        }
+        let role = role(pod, main.map(|main| &recognised[main]), &accelerators, purpose(pod, main));
         let mut evidence: Vec<String> = main.map(|main| recognised[main].evidence.clone()).unwrap_or_default();
         evidence.extend(accelerators.iter().map(AcceleratorCount::sentence));
         let shared = recognition::other_hints(pod);
         let claims = recognition::uses_claim(pod).filter(|_| claimed.is_none());
         evidence.extend(claims.iter().chain(&shared).cloned());
-        let named = recognised
-            .iter()
-            .any(|found| found.runtime.is_some() && !matches!(found.role, Role::Infrastructure | Role::None));
+        let named = recognised.iter().any(|found| {
+            found.runtime.as_ref().is_some_and(|runtime| runtime.role == found.role || found.role.is_of_ai())
+        });
+        let named = named || role == Role::Training;
         let told = named || !accelerators.is_empty() || !shared.is_empty() || recognition::is_ai_kind(pod);
         let ai = told || claims.is_some();
         let containers: Vec<ContainerProfile> = recognised
@@ -199,27 +204,42 @@ pub(crate) fn devices(asked: &[AcceleratorCount]) -> i64 {
     devices.fold(0, |sum: i64, asked| sum.saturating_add(asked.count))
 }
 
-/// What the pod is for. A kind whose pods end decides it, whatever runs in them; else the program does, then the kind.
-fn role(pod: &Pod<'_>, main: Option<&Recognition>, accelerators: &[AcceleratorCount]) -> Role {
+/// What the pod is for. A kind whose pods end decides it, whatever runs in them; else the program does, then the kind, of
+/// which those that run anything tell least.
+fn role(pod: &Pod<'_>, main: Option<&Recognition>, accelerators: &[AcceleratorCount], purpose: Option<Role>) -> Role {
     let kind = pod.definition();
-    let of_kind = kind.role.filter(|role| *role != Role::None);
+    let of_kind = pod.template().role.or(kind.role).filter(|role| *role != Role::None);
     let ends = kind.runs_to_completion || pod.controller() == crate::workload::Controller::Job;
     // An image that only looks like a program tells a role too.
     let found = main.filter(|main| main.runtime.is_some() || main.role != Role::None).map(|main| main.role);
+    let plain = main.is_some_and(|main| main.plain);
+    let has_rank = || pod.containers().iter().any(recognition::has_rank);
     let listens =
         pod.containers().iter().any(|container| container.is_long_running() && container.ports().next().is_some());
     match (of_kind, found) {
         (Some(role), Some(found)) if ends && found.serves_a_model() => role,
         (_, Some(found)) if found != Role::None => found,
+        _ if plain && !ends => Role::None,
+        (Some(Role::Batch), _) if purpose == Some(Role::Training) || has_rank() => Role::Training,
         (Some(role), _) => role,
+        _ if ends && purpose == Some(Role::Training) => Role::Training,
         _ if accelerators.is_empty() => Role::None,
         // A program that nobody knows, which stays and says where it listens, answers requests; without a port it may be
-        // anything: a shell to log in to, a test, a benchmark.
+        // anything: a shell to log in to, a test.
         _ if !ends && listens => Role::Inference,
-        _ if !ends => Role::None,
-        _ if pod.containers().iter().any(recognition::has_rank) => Role::Training,
+        _ if !ends => purpose.filter(|_| pod.controller() == crate::workload::Controller::None).unwrap_or_default(),
+        _ if has_rank() => Role::Training,
         _ => Role::Batch,
     }
+}
+
+/// What the scripts that the main container runs are there for, by their names.
+fn purpose(pod: &Pod<'_>, main: Option<usize>) -> Option<Role> {
+    let commands = main.and_then(|main| pod.invocations().get(main)).map(|told| told.line.commands.as_slice());
+    let words = commands.unwrap_or_default().iter().flat_map(|command| &command.words).map(|word| word.text.as_ref());
+    let entrypoint = pod.definition().entrypoint.as_deref().and_then(|pointer| Path::parse(pointer).get(pod.object()));
+    let submitted = entrypoint.and_then(serde_json::Value::as_str).unwrap_or_default().split_whitespace();
+    recognition::purpose(words.chain(submitted))
 }
 
 #[cfg(test)]

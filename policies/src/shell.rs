@@ -195,6 +195,8 @@ fn script_of<'a>(command: &Command<'a>) -> Option<(Word<'a>, Vec<Word<'a>>)> {
             continue;
         }
         if option.contains('c') {
+            // `bash -lc -- script` ends the options first.
+            at += usize::from(words.get(at).is_some_and(|word| word.text == "--"));
             let mut rest = words[at..].iter().cloned();
             return rest.next().map(|script| (script, rest.collect()));
         }

@@ -33,6 +33,8 @@ pub struct Pod<'a> {
     containers: Vec<Container<'a>>,
     replicas: Option<i64>,
     sets_replicas: bool,
+    /// How many pods make a group, where pods come in groups.
+    group_size: Option<i64>,
     operator: Option<&'a Operator>,
     invocations: OnceCell<Vec<Invocation<'a>>>,
     profile: OnceCell<Profile>,
@@ -181,6 +183,7 @@ impl<'a> Pod<'a> {
             spec,
             containers,
             replicas,
+            group_size: group_size(object, template, &place.captured),
             sets_replicas: written.is_some_and(|written| !written.is_null()),
             operator: None,
             invocations: OnceCell::new(),
@@ -325,6 +328,24 @@ impl<'a> Pod<'a> {
     /// Whether the pods of the workload must run together, so that one alone may be neither held back nor replaced:
     /// by the kind, or by the labels and annotations that the operators and schedulers of gangs put on pods.
     pub fn is_gang(&self) -> bool {
+        self.definition.gang || self.is_labelled_gang()
+    }
+
+    /// Whether each pod of a kind of gangs is a group of its own, as the size of the groups says: it has neither leader nor
+    /// workers beside it.
+    pub(crate) fn is_group_of_one(&self) -> bool {
+        self.group_size == Some(1) && self.component.is_none() && !self.is_labelled_gang()
+    }
+
+    /// Whether the pod is to run on Windows.
+    pub(crate) fn is_windows(&self) -> bool {
+        let spec = self.spec.value();
+        let named = |value: Option<&Value>, key: &str| value.and_then(|value| text(value, key)) == Some("windows");
+        named(spec.get("os"), "name") || named(spec.get("nodeSelector"), "kubernetes.io/os")
+    }
+
+    /// Whether labels or annotations of the pod, or its group, say that it is one of a gang.
+    fn is_labelled_gang(&self) -> bool {
         const LABELS: &[&str] = &[
             "leaderworkerset.sigs.k8s.io/name",
             "jobset.sigs.k8s.io/jobset-name",
@@ -338,8 +359,7 @@ impl<'a> Pod<'a> {
             "grove.io/podclique",
         ];
         const ANNOTATIONS: &[&str] = &["scheduling.k8s.io/group-name", "scheduling.volcano.sh/group-name"];
-        self.definition.gang
-            || LABELS.iter().any(|label| self.label(label).is_some())
+        LABELS.iter().any(|label| self.label(label).is_some())
             || ANNOTATIONS.iter().any(|annotation| self.annotation(annotation).is_some())
             || self.spec.value().get("schedulingGroup").is_some_and(|group| !group.is_null())
     }
@@ -458,6 +478,14 @@ fn written_replicas<'a>(
 ) -> Option<&'a Value> {
     let pattern = template.replicas.as_deref().or(definition.replicas.as_deref())?;
     Some(fill(pattern, captured).get(object).unwrap_or(&Value::Null))
+}
+
+/// How many pods make a group: one where the kind lets that be left out and it is.
+fn group_size(object: &Value, template: &Template, captured: &[String]) -> Option<i64> {
+    match fill(template.group_size.as_deref()?, captured).get(object) {
+        None | Some(Value::Null) => Some(1),
+        value => integer(value),
+    }
 }
 
 /// How many pods the template asks for.

@@ -34,6 +34,9 @@ pub struct Kind {
     /// The program that runs in its pods where neither command nor image tells another; good enough to look, not to repair.
     #[serde(default, skip_serializing_if = "is_default")]
     pub runtime: Option<String>,
+    /// Where the command line that it submits stands as one text.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub entrypoint: Option<String>,
     /// Where the number of replicas of the whole object stands; absent when there is no such number.
     #[serde(default, skip_serializing_if = "is_default")]
     pub replicas: Option<String>,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ImageRule, Runtime};
+use super::{ImageRule, Role, Runtime};
 use crate::image::Image;
 use crate::shell::{Command, CommandLine, basename};
 
@@ -19,6 +19,10 @@ pub struct LookAlike {
     pub image: ImageRule,
     /// What it is.
     pub what: String,
+    /// What it is for; infrastructure when absent. A program that runs no model, such as a web server, is for `none`: it
+    /// gives way to what a command tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }
 
 /// An image that was recognised.

@@ -49,6 +49,11 @@ impl Role {
         matches!(self, Self::Inference | Self::Embedding)
     }
 
+    /// Whether it is a part of AI, and not of the platform around it.
+    pub(crate) fn is_of_ai(self) -> bool {
+        !matches!(self, Self::Infrastructure | Self::None)
+    }
+
     /// Whether the work ends by itself, so that probes and budgets do not fit.
     pub fn ends(self) -> bool {
         matches!(self, Self::Training | Self::Batch)

@@ -239,6 +239,9 @@ fn refused_by_place(pod: &Pod<'_>, container: &Container<'_>, catalog: &Catalog)
     } else if pod.is_completed(Completion::Probes) {
         why.push(format!("the operator of {} adds the probes itself", pod.owner().kind));
     }
+    if pod.is_windows() {
+        why.push("it runs on Windows, for which nothing here is confirmed".to_owned());
+    }
     if pod.refuses("/containers/*/startupProbe") {
         why.push(format!("{} takes no probes", pod.owner().kind));
     }
@@ -326,7 +329,7 @@ fn group(pod: &Pod<'_>, facts: &Facts<'_>, start: &Start<'_, '_>) -> Result<bool
     if degree.zip(start.devices).is_some_and(|(degree, devices)| degree > devices) {
         return Ok(true);
     }
-    if !pod.is_gang() {
+    if !pod.is_gang() || pod.is_group_of_one() {
         return Ok(false);
     }
     let index = pod.label("leaderworkerset.sigs.k8s.io/worker-index");

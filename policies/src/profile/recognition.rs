@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use super::listen::Start;
-use super::{ContainerProfile, accelerators, model, probe};
-use crate::catalog::{Catalog, Role, Runtime, Variant, matches_end, words};
+use super::{ContainerProfile, accelerators, flat, model, probe};
+use crate::catalog::{Catalog, LookAlike, Role, Runtime, Variant, matches_end, words};
 use crate::container::{Container, ContainerRole};
 use crate::image::Image;
 use crate::invocation::Invocation;
-use crate::shell::{Command, CommandLine, Environment, Setting, Word};
+use crate::shell::{Command, CommandLine, Environment, Setting, Word, basename};
 use crate::workload::Pod;
 
 /// What a container was recognised as.
@@ -31,6 +31,8 @@ pub(super) struct Recognition {
     own_image: bool,
     /// Which of the program's variants it is.
     variant: Option<usize>,
+    /// Whether it is known for a program that runs no model.
+    pub(super) plain: bool,
 }
 
 impl Default for Recognition {
@@ -44,6 +46,7 @@ impl Default for Recognition {
             command: None,
             own_image: false,
             variant: None,
+            plain: false,
         }
     }
 }
@@ -68,9 +71,13 @@ impl Recognition {
     fn by_name(container: &Container<'_>, told: &Invocation<'_>, catalog: &Catalog) -> Self {
         let Invocation { image, environment, line } = told;
         let (look_alike, by_image) = image.as_ref().map(|image| catalog.image(image)).unwrap_or_default();
-        if let Some(what) = look_alike {
+        let looks = |what: &LookAlike| {
             let evidence = vec![format!("image `{}` is {}", container.image().unwrap_or_default(), what.what)];
-            return Self { role: Role::Infrastructure, evidence, ..Self::default() };
+            let role = what.role.unwrap_or(Role::Infrastructure);
+            Self { role, plain: role == Role::None, evidence, ..Self::default() }
+        };
+        if let Some(what) = look_alike.filter(|what| what.role != Some(Role::None)) {
+            return looks(what);
         }
         let by_command = catalog
             .runtime_by_command(line)
@@ -90,7 +97,7 @@ impl Recognition {
                 serves,
                 command: Some((found.command, found.after)),
                 own_image,
-                variant: None,
+                ..Self::default()
             };
         }
         if let Some(found) = by_image {
@@ -104,8 +111,11 @@ impl Recognition {
                 serves: serves.map_err(|(_, why)| why),
                 command: (!line.is_empty() && !line.has_program).then_some((0, 0)),
                 own_image: true,
-                variant: None,
+                ..Self::default()
             };
+        }
+        if let Some(what) = look_alike {
+            return looks(what);
         }
         for runtime in catalog.runtimes().iter().filter(|runtime| !runtime.env.is_empty()) {
             if let Some(name) = runtime.env.iter().find(|name| environment.names().any(|set| set == name.as_str())) {
@@ -118,7 +128,24 @@ impl Recognition {
                 };
             }
         }
+        let elects = ["--leader-elect", "--enable-leader-election", "--leader-election"].map(str::to_owned);
+        if line.commands.iter().any(|command| elects.iter().any(|flag| command.flag(flag).is_some())) {
+            let evidence = vec!["takes part in the election of a leader, as controllers do".to_owned()];
+            return Self { role: Role::Infrastructure, evidence, ..Self::default() };
+        }
         Self::default()
+    }
+
+    /// What the kind of its pod tells where nothing else does: enough to look, not to repair.
+    pub(super) fn or_by_kind(&mut self, pod: &Pod<'_>, catalog: &Catalog) {
+        let Some(runtime) = flat::stated(pod, catalog) else { return };
+        if self.runtime.is_some() || self.role != Role::None || self.plain {
+            return;
+        }
+        self.runtime = Some(Arc::clone(runtime));
+        self.role = runtime.role;
+        self.evidence.push(format!("kind `{}`", pod.owner().kind));
+        self.serves = Err(format!("only its kind tells that it runs {}", runtime.name));
     }
 
     /// All that there is to say of the container.
@@ -231,7 +258,7 @@ pub(super) fn claims(container: &Container<'_>) -> bool {
 /// Whether the container is one of several that train together.
 pub(super) fn has_rank(container: &Container<'_>) -> bool {
     let environment = Environment::of(container.value());
-    ["WORLD_SIZE", "MASTER_ADDR", "RANK", "PET_NNODES", "TPU_WORKER_ID"]
+    ["WORLD_SIZE", "MASTER_ADDR", "RANK", "PET_NNODES", "TPU_WORKER_ID", "TRAINING_ROLE", "PADDLE_JOB_NAME"]
         .iter()
         .any(|name| environment.get(name) != Setting::Unset)
 }
@@ -240,6 +267,23 @@ pub(super) fn has_rank(container: &Container<'_>) -> bool {
 pub(super) fn uses_claim(pod: &Pod<'_>) -> Option<String> {
     let container = pod.containers().iter().find(|container| claims(container))?;
     Some(format!("{} uses a resource claim", container.title()))
+}
+
+/// What the names of the scripts that a command line runs tell: to train or to measure.
+pub(super) fn purpose<'w>(words: impl Iterator<Item = &'w str>) -> Option<Role> {
+    let mut found = None;
+    for word in words {
+        let Some(stem) = word.strip_suffix(".py").or_else(|| word.strip_suffix(".sh")) else { continue };
+        let stem = basename(stem).to_ascii_lowercase();
+        let holds = |parts: &[&str]| parts.iter().any(|part| stem.contains(part));
+        if holds(&["train", "finetun", "fine_tun", "fine-tun"]) {
+            return Some(Role::Training);
+        }
+        if holds(&["benchmark"]) {
+            found = Some(Role::Batch);
+        }
+    }
+    found
 }
 
 /// What tells of accelerators without any resource.
@@ -268,6 +312,7 @@ pub(super) fn main(pod: &Pod<'_>, recognised: &[Recognition], catalog: &Catalog)
             (found.role.serves_a_model() && found.serves.is_ok(), 8),
             (!accelerators::of_container(container, catalog).is_empty() || claims(container), 4),
             (found.runtime.is_some(), 2),
+            (pod.annotation("gpu-fraction-container-name") == Some(container.name()), 4),
             (container.role() == ContainerRole::Regular, 1),
         ];
         let points: usize = points.iter().filter(|(holds, _)| *holds).map(|(_, points)| points).sum();

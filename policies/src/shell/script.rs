@@ -157,6 +157,7 @@ impl<'a> Reader<'_, 'a> {
                 '(' => self.open_bracket(),
                 ')' => self.close_bracket(),
                 '<' if self.signs.next_if_eq(&'<').is_some() => self.document(),
+                '<' if self.placeholder() => {}
                 '<' | '>' => self.redirect(),
                 sign if sign.is_whitespace() => self.end_word(),
                 sign => self.push(sign.encode_utf8(&mut [0; 4]), true),
@@ -460,6 +461,32 @@ impl<'a> Reader<'_, 'a> {
                 self.bare |= !quoted && !in_assignment;
             }
         }
+    }
+
+    /// Takes `name>` behind a `<` as a word that somebody is to fill in, where nothing follows that one could redirect to.
+    fn placeholder(&mut self) -> bool {
+        let mut ahead = self.signs.clone();
+        let mut name = String::new();
+        while let Some(sign) = ahead.next_if(|sign| sign.is_ascii_alphanumeric() || matches!(sign, '-' | '_')) {
+            name.push(sign);
+        }
+        if self.word.is_some() || name.is_empty() || ahead.next() != Some('>') {
+            return false;
+        }
+        while ahead.next_if(|sign| matches!(sign, ' ' | '\t')).is_some() {}
+        let ends = match ahead.next() {
+            None | Some('\n' | ';' | '&' | '|') => true,
+            // A line that goes on with flags.
+            Some('\\') => ahead.next() == Some('\n'),
+            Some(sign) => sign == '-',
+        };
+        if ends {
+            for _ in 0..=name.len() {
+                self.signs.next();
+            }
+            self.push(&format!("<{name}>"), false);
+        }
+        ends
     }
 
     fn redirect(&mut self) {

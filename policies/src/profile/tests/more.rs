@@ -54,3 +54,116 @@ fn a_router_is_a_gateway_and_no_engine() {
         assert!(found.containers[0].probes.is_err());
     }
 }
+
+/// The profile of the first pod of an object.
+fn first(api_version: &str, kind: &str, spec: &Value) -> Profile {
+    profile(&json!({"apiVersion": api_version, "kind": kind, "spec": spec}))
+}
+
+fn id(profile: &Profile) -> Option<&str> {
+    profile.runtime().map(|runtime| runtime.id.as_str())
+}
+
+#[test]
+fn the_kind_tells_what_an_unknown_image_runs() {
+    let pod = |image: &str| json!({"spec": {"containers": [{"name": "a", "image": image}]}});
+    let cluster = |image: &str| first("ray.io/v1", "RayCluster", &json!({"headGroupSpec": {"template": pod(image)}}));
+    let found = cluster("${IMAGE_URI}");
+    assert_eq!((id(&found), found.role), (Some("ray"), Role::None));
+    assert!(found.ai && found.containers[0].probes.is_err() && !found.containers[0].sure);
+    assert_eq!(cluster("hiyouga/verl:1").role, Role::None);
+    assert_eq!(cluster("verlai/verl:1").role, Role::Training);
+    let service = first(
+        "ray.io/v1",
+        "RayService",
+        &json!({"rayClusterConfig": {"headGroupSpec": {"template": pod("registry.example.com/x:1")}}}),
+    );
+    assert_eq!((id(&service), service.role), (Some("ray"), Role::Inference));
+    for (entrypoint, role) in [("python train.py --epochs 3", Role::Training), ("python count.py", Role::Batch)] {
+        let spec = json!({"entrypoint": entrypoint, "rayClusterSpec": {"headGroupSpec": {"template": pod("rayproject/ray:2.52.0")}}});
+        let job = first("ray.io/v1", "RayJob", &spec);
+        assert_eq!((id(&job), job.role), (Some("ray"), role), "{entrypoint}");
+    }
+    let predictor = first(
+        "serving.kserve.io/v1beta1",
+        "InferenceService",
+        &json!({"predictor": {"pytorch": {"storageUri": "gs://x"}}}),
+    );
+    assert_eq!((id(&predictor), predictor.role), (Some("torchserve"), Role::Inference));
+    let worker = first(
+        "serving.kserve.io/v1alpha2",
+        "LLMInferenceService",
+        &json!({"worker": {"containers": [{"name": "main"}]}}),
+    );
+    assert_eq!(id(&worker), Some("vllm"));
+    let notebook = first("kubeflow.org/v1", "Notebook", &json!({"template": pod("registry.example.com/lab:1")}));
+    assert_eq!((id(&notebook), notebook.role), (Some("jupyter-server"), Role::Notebook));
+}
+
+#[test]
+fn kinds_that_run_anything_tell_no_training_by_themselves() {
+    let task =
+        |container: Value| json!({"tasks": [{"replicas": 1, "template": {"spec": {"containers": [container]}}}]});
+    let role = |container: Value| first("batch.volcano.sh/v1alpha1", "Job", &task(container)).role;
+    assert_eq!(role(json!({"name": "a", "image": "nginx:1.29"})), Role::Batch);
+    assert_eq!(
+        role(json!({"name": "a", "image": "x", "command": ["python", "/app/pretrain_model.py"]})),
+        Role::Training
+    );
+    assert_eq!(role(json!({"name": "a", "image": "x", "env": [{"name": "WORLD_SIZE", "value": "4"}]})), Role::Training);
+    assert_eq!(
+        role(json!({"name": "a", "image": "x", "command": ["mpirun", "-np", "2", "/opt/nvbandwidth"]})),
+        Role::Batch
+    );
+    assert_eq!(
+        role(json!({"name": "a", "image": "x", "command": ["mpirun", "-np", "2", "python", "x.py"]})),
+        Role::Training
+    );
+    let group = json!({"leaderWorkerTemplate": {"size": 2, "workerTemplate": {"spec": {"containers": [
+        {"name": "a", "image": "nginx:1.29", "ports": [{"containerPort": 80}], "resources": {"limits": {"google.com/tpu": 4}}}]}}}});
+    assert_eq!(first("leaderworkerset.x-k8s.io/v1", "LeaderWorkerSet", &group).role, Role::None);
+    let manager = json!([{"name": "m", "image": "x", "command": ["/manager", "--leader-elect"]}]);
+    assert_eq!(deployed(manager).role, Role::Infrastructure);
+}
+
+#[test]
+fn a_group_of_one_waits_for_nobody() {
+    let storm = |size: Value| {
+        let role = json!({"name": "decode", "replicas": 2, "podGroupSize": size, "template": {"spec": {"containers": [
+            {"name": "a", "image": "x", "command": ["vllm", "serve", "m", "--port", "9000"]}]}}});
+        let spec = json!({"template": {"spec": {"roles": [role]}}});
+        first("orchestration.aibrix.ai/v1alpha1", "StormService", &spec).containers.swap_remove(0).probes
+    };
+    assert!(storm(Value::Null).is_ok());
+    assert!(storm(json!(1)).is_ok());
+    assert!(storm(json!(2)).is_err());
+    assert!(storm(json!("1")).is_err());
+}
+
+#[test]
+fn what_is_written_oddly_is_read_all_the_same() {
+    let found = container(json!({"name": "a", "image": "x", "command": ["/bin/bash", "-lc", "--"],
+        "args": ["ulimit -n 65536; echo head; $RAY_START; vllm serve /models/m --tensor-parallel-size 2"]}));
+    assert_eq!(found.runtime.as_ref().map(|runtime| runtime.id.as_str()), Some("vllm"));
+    let found = container(json!({"name": "a", "image": "x", "command": ["sh", "-c",
+        "vllm serve --model <model-path> \\\n --port 9000"]}));
+    assert_eq!((found.port, found.model.is_none()), (Some(9000), true));
+    let found =
+        container(json!({"name": "a", "image": "x", "command": ["sh", "-c", "vllm serve m <in >out --port 9000"]}));
+    assert_eq!(found.port, Some(9000));
+    let kaito = container(
+        json!({"name": "a", "image": "x", "command": ["accelerate", "launch", "--num_processes", "1", "tfs/inference_api.py"]}),
+    );
+    assert_eq!(
+        (kaito.runtime.as_ref().map(|runtime| runtime.id.as_str()), kaito.role),
+        (Some("kaito-preset"), Role::Inference)
+    );
+    let placeholder = deployed(
+        json!([{"name": "a", "image": "V_IMAGE", "args": ["--model=m"], "env": [{"name": "VLLM_ATTENTION_BACKEND", "value": "FLASHINFER"}]}]),
+    );
+    assert_eq!((id(&placeholder), placeholder.role), (Some("vllm"), Role::Inference));
+    assert!(placeholder.containers[0].probes.is_err());
+    let windows = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"os": {"name": "windows"}, "containers": [{"name": "a", "image": "ollama/ollama:0.12.0"}]}});
+    assert!(profile(&windows).containers[0].probes.clone().unwrap_err()[0].contains("Windows"));
+    assert!(container(json!({"name": "a", "image": "semitechnologies/weaviate:1.33.0"})).probes.is_ok());
+}
