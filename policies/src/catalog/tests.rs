@@ -98,6 +98,8 @@ fn resources_count_what_their_makers_say() {
         ("huawei.com/Ascend910B4-1", Counting::Device),
         ("huawei.com/Ascend310P-memory", Counting::Memory),
         ("iluvatar.ai/BI-V150-vgpu", Counting::Virtual),
+        ("cambricon.com/mlu370.smlu.vcore", Counting::Percent),
+        ("cambricon.com/mlu370.smlu.vmemory", Counting::Memory),
         ("furiosa.ai/rngd-4core.24gb", Counting::Partition),
         ("deviceclass.resource.kubernetes.io/gpu.nvidia.com", Counting::Device),
     ] {
