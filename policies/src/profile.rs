@@ -7,6 +7,7 @@ mod listen;
 mod model;
 mod probe;
 mod recognition;
+mod weights;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use listen::Start;
 pub use model::{Model, bytes_per_parameter, parameters};
 pub use probe::{Call, Probe, ProbeSet};
 use recognition::Recognition;
+pub use weights::{Download, Place, is_on_hub};
 
 /// What runs in a pod.
 #[derive(Clone, Debug, Default)]

@@ -10,7 +10,7 @@ use crate::invocation::Invocation;
 use crate::node::{Node, integer, list, text};
 use crate::object::Identity;
 use crate::path::Path;
-use crate::profile::{ContainerProfile, Profile, Start};
+use crate::profile::{ContainerProfile, Download, Profile, Start};
 
 /// How deep objects may be embedded in objects (an AppWrapper around a Job) before we stop looking.
 const MAX_EMBEDDING: usize = 3;
@@ -428,6 +428,12 @@ impl<'a> Pod<'a> {
     pub fn start(&self, known: &ContainerProfile) -> Option<Start<'_, 'a>> {
         let container = self.containers.get(known.index)?;
         Some(Start::new(container, self.invocations().get(known.index)?, known.command, self.catalog))
+    }
+
+    /// The weights that the server recognised in one of the containers surely downloads. `known` is an entry of this pod's
+    /// [`profile`](Self::profile).
+    pub fn download(&self, known: &ContainerProfile) -> Option<Download<'a>> {
+        Download::of(self, known, self.catalog)
     }
 
     /// The volumes and their places.

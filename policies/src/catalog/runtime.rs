@@ -332,6 +332,12 @@ pub struct ModelFacts {
     /// The model when nothing is set.
     #[serde(default, skip_serializing_if = "is_default")]
     pub default: Option<String>,
+    /// Where the revision of a model that is downloaded is set; nothing when that is not known of the program.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub revision: Sources,
+    /// Settings that let it run code that comes with the model.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub remote_code: Condition,
 }
 
 /// Flags that say how many devices work together.
@@ -405,6 +411,9 @@ pub enum SharedMemoryNeed {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ModelCache {
+    /// Flags that name the directory; they go before variables.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flags: Vec<String>,
     /// Variables that name the directory, the strongest first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub env: Vec<String>,

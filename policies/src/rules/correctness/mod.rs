@@ -7,6 +7,7 @@ pub mod mpi_processes_above_slots;
 pub mod parallelism_above_completions;
 pub mod selector_mismatch;
 mod selectors;
+pub mod service_link_collision;
 pub mod undeclared_resource_claim;
 pub mod undefined_variable_reference;
 pub mod unexpanded_variable;

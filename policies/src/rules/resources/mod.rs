@@ -10,6 +10,7 @@ pub mod missing_requests;
 pub(crate) mod processes;
 pub mod processes_above_accelerators;
 mod sizes;
+pub mod small_model_cache;
 pub mod small_shared_memory;
 pub mod unbounded_memory_volume;
 pub mod unrequested_accelerator;
