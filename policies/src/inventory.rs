@@ -32,7 +32,7 @@ pub use queues::{ClusterQueue, Flavor, LocalQueue, Taint, Toleration};
 pub use quotas::Quota;
 pub use services::{PortName, Service, ServiceKind, ServicePort};
 pub use storage::Claim;
-pub use workloads::Sighted;
+pub use workloads::{ModelServer, Sighted};
 
 /// An answer of the inventory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ pub fn defaulted(object: &Value) -> Value {
     let mut result = object.clone();
     let seen = Object::new(object, Catalog::builtin());
     let identity = seen.identity();
-    if !matches!(identity.group, "" | "apps" | "batch") {
+    if !matches!(identity.group, "" | "apps" | "batch" | "autoscaling") {
         return result;
     }
     if identity.is("apps", "Deployment") || identity.is("apps", "StatefulSet") {
@@ -32,6 +32,9 @@ pub fn defaulted(object: &Value) -> Value {
     if identity.is("apps", "DaemonSet") || identity.is("apps", "StatefulSet") {
         set(&mut result, &["spec", "updateStrategy"], "type", json!("RollingUpdate"));
     }
+    if identity.is("autoscaling", "HorizontalPodAutoscaler") {
+        default_autoscaler(&mut result, identity.version);
+    }
     if identity.is("batch", "Job") {
         default_job(&mut result, &["spec"]);
     }
@@ -44,6 +47,17 @@ pub fn defaulted(object: &Value) -> Value {
         default_pod(&mut result, pod.spec().path());
     }
     result
+}
+
+/// Source: kubernetes/kubernetes `pkg/apis/autoscaling/v1/defaults.go` and `pkg/apis/autoscaling/v2/defaults.go`.
+fn default_autoscaler(object: &mut Value, version: &str) {
+    set(object, &["spec"], "minReplicas", json!(1));
+    if version == "v1" {
+        set(object, &["spec"], "targetCPUUtilizationPercentage", json!(80));
+    } else {
+        let cpu = json!({"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}});
+        set(object, &["spec"], "metrics", json!([{"type": "Resource", "resource": cpu}]));
+    }
 }
 
 /// Source: kubernetes/kubernetes `pkg/apis/batch/v1/defaults.go`.

@@ -5,6 +5,7 @@ use crate::catalog::Catalog;
 use crate::object::{Identity, Object};
 use crate::profile;
 use crate::selector::Selector;
+use crate::workload::Pod;
 
 /// A workload, as far as a budget or autoscaler must know it. A kind with several templates is there once for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,32 @@ pub struct Sighted {
     pub devices: i64,
     /// Which accelerators one pod asks for, and how much of each in the resource's own unit.
     pub accelerators: Vec<(String, i64)>,
+    /// The model server that runs in its pods, where they ask for accelerators.
+    pub server: Option<ModelServer>,
     labels: Vec<(String, String)>,
+}
+
+/// A server that computes on accelerators, as far as what scales it must know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelServer {
+    /// The program, where it is known.
+    pub runtime: Option<String>,
+    /// The metric of the requests that wait.
+    pub queue_metric: Option<String>,
+}
+
+impl ModelServer {
+    /// Looks at a pod only if it asks for accelerators, as few do.
+    fn of(pod: &Pod<'_>, devices: i64) -> Option<Self> {
+        if devices == 0 || !pod.profile().serves() {
+            return None;
+        }
+        let runtime = pod.profile().runtime();
+        Some(Self {
+            runtime: runtime.map(|runtime| runtime.name.clone()),
+            queue_metric: runtime.and_then(|runtime| runtime.queue_metric.clone()),
+        })
+    }
 }
 
 impl Sighted {
@@ -65,6 +91,7 @@ impl Inventory {
         }
         for pod in object.pods() {
             let asked = profile::accelerators(pod, catalog);
+            let devices = profile::devices(&asked);
             self.workloads.push(Sighted {
                 origin: source.origin(),
                 kind: (identity.group.to_owned(), identity.kind.to_owned()),
@@ -73,7 +100,8 @@ impl Inventory {
                 replicas: pod.replicas(),
                 sets_replicas: pod.sets_replicas(),
                 scalable: object.definition().is_some_and(|kind| kind.scalable),
-                devices: profile::devices(&asked),
+                devices,
+                server: ModelServer::of(pod, devices),
                 accelerators: asked.into_iter().map(|asked| (asked.resource, asked.count)).collect(),
                 labels: pod.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
             });

@@ -1,6 +1,8 @@
 //! Rules on starting, serving and healing.
 
+mod autoscalers;
 pub mod checkpoint_on_empty_dir;
+pub mod competing_autoscalers;
 pub mod liveness_without_startup_budget;
 pub mod missing_job_ttl;
 pub mod missing_liveness_probe;
@@ -11,6 +13,8 @@ pub mod overlapping_cron_jobs;
 mod probes;
 pub mod progress_deadline_before_startup;
 pub mod read_only_root_with_accelerator;
+pub mod replicas_under_autoscaler;
+pub mod resource_scaled_accelerator_server;
 pub mod short_checkpoint_grace;
 pub mod sidecar_outlives_job;
 pub mod unpinned_model_revision;

@@ -2,6 +2,7 @@
 
 pub mod accelerator_in_init_container;
 pub mod accelerator_limit_mismatch;
+pub mod accelerator_quota_exceeded;
 pub mod accelerators_in_several_containers;
 pub mod memory_volume_above_limit;
 mod memory_volumes;

@@ -3,26 +3,27 @@
 
 use serde_json::json;
 
+use super::demand::is_dealt_out_by_others;
 use crate::catalog::Counting;
 use crate::context::Context;
 use crate::finding::Fix;
-use crate::inventory::Sight;
+use crate::inventory::Autoscaler;
 use crate::profile::AcceleratorCount;
 use crate::rollout::{RollingUpdate, Steps, Strategy, place_of_rolling_update};
 use crate::workload::Pod;
 
 /// A rollout in which a new pod must run before an old one may go.
-pub(super) struct Surge {
+pub(crate) struct Surge {
     /// The pods that are asked for.
-    pub(super) replicas: i64,
+    pub(crate) replicas: i64,
     /// How many more there may be, and how many less: none.
-    pub(super) steps: Steps,
+    pub(crate) steps: Steps,
     update: RollingUpdate,
 }
 
 impl Surge {
     /// How the rollout of `pod` must surge; `None` where it need not, or that cannot be told.
-    pub(super) fn of(pod: &Pod<'_>, context: &Context<'_>) -> Option<Self> {
+    pub(crate) fn of(pod: &Pod<'_>, context: &Context<'_>) -> Option<Self> {
         let Some(Strategy::Rolling(update)) = Strategy::of(pod) else { return None };
         let replicas = replicas(pod, context).filter(|replicas| *replicas > 0)?;
         let steps = update.steps(replicas);
@@ -53,24 +54,42 @@ impl Surge {
     }
 }
 
-/// How many pods there are at the least: what an autoscaler keeps, or else what is declared. Of several autoscalers, variants
-/// for several environments, the one that keeps most counts, as a rollout of more pods is easier.
-pub(super) fn replicas(pod: &Pod<'_>, context: &Context<'_>) -> Option<i64> {
+/// How many pods a rollout is of: what an autoscaler keeps, or else what is declared. Where several numbers may hold, variants
+/// for several environments, the largest counts, as a rollout of more pods is easier.
+pub(crate) fn replicas(pod: &Pod<'_>, context: &Context<'_>) -> Option<i64> {
+    floors(pod, context).max()
+}
+
+/// How many pods there are at the least: of several numbers that may hold, the smallest.
+pub(crate) fn fewest(pod: &Pod<'_>, context: &Context<'_>) -> Option<i64> {
+    floors(pod, context).min()
+}
+
+fn floors(pod: &Pod<'_>, context: &Context<'_>) -> impl Iterator<Item = i64> {
     let namespace = pod.owner().namespace.or(context.namespace);
-    match context.inventory.autoscalers_of(pod.owner(), namespace) {
-        Sight::Present(scalers) => scalers.iter().map(|scaler| scaler.floor).max(),
-        Sight::Absent | Sight::Unknown => pod.replicas(),
-    }
+    let scalers = context.inventory.autoscalers_of(pod.owner(), namespace).present().unwrap_or_default();
+    // What is declared holds as long as no autoscaler is surely meant for it.
+    let declared = pod.replicas().filter(|_| !scalers.iter().any(|scaler| is_near(scaler, namespace, context)));
+    let floors: Vec<i64> = scalers.iter().map(|scaler| scaler.floor).collect();
+    floors.into_iter().chain(declared)
+}
+
+/// Whether an autoscaler for a workload of this name and kind in `namespace` is surely for the one at hand: it names the same
+/// namespace or lies in the same folder. Two projects may have a Deployment of one name.
+pub(crate) fn is_near(scaler: &Autoscaler, namespace: Option<&str>, context: &Context<'_>) -> bool {
+    let folder = |path: &str| path.rsplit_once('/').map_or(0, |(folder, _)| folder.len());
+    let (one, other) = (scaler.origin.as_str(), context.origin);
+    scaler.namespace().is_some() && scaler.namespace() == namespace || one[..folder(one)] == other[..folder(other)]
 }
 
 /// What a pod asks for that there is rarely a spare one of: whole devices and parts of them that nobody shares. None where a
 /// scheduler of another vendor lets several pods share a device by amounts.
-pub(super) fn scarce<'p>(pod: &'p Pod<'_>) -> Option<&'p AcceleratorCount> {
+pub(super) fn scarce<'p>(pod: &'p Pod<'_>, context: &Context<'_>) -> Option<&'p AcceleratorCount> {
     let asked = &pod.profile().accelerators;
     let shared = |asked: &AcceleratorCount| {
         matches!(asked.counts, Counting::Memory | Counting::Percent | Counting::Virtual | Counting::Shared)
     };
-    if asked.iter().any(shared) {
+    if asked.iter().any(shared) || is_dealt_out_by_others(pod, context.catalog()) {
         return None;
     }
     asked.iter().find(|asked| asked.counts.is_devices())

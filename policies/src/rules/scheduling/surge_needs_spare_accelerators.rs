@@ -84,7 +84,7 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(strategy) = Strategy::of(pod) else { return Vec::new() };
-    let Some(asked) = scarce(pod).filter(|_| pod.operator().is_none()) else { return Vec::new() };
+    let Some(asked) = scarce(pod, context).filter(|_| pod.operator().is_none()) else { return Vec::new() };
     let Some(place) = spec_of(pod).map(|spec| spec.get("strategy").path().clone()) else { return Vec::new() };
     let resource = &asked.resource;
     let spare = |pods: i64| pods.saturating_mul(asked.count);

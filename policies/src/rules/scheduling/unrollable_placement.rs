@@ -97,7 +97,7 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some((constraint, domain)) = keeps_apart(pod) else { return Vec::new() };
-    let Some(asked) = scarce(pod).filter(|_| pod.operator().is_none()) else { return Vec::new() };
+    let Some(asked) = scarce(pod, context).filter(|_| pod.operator().is_none()) else { return Vec::new() };
     let Some(surge) = Surge::of(pod, context) else { return Vec::new() };
     let (count, resource) = (asked.count, &asked.resource);
     let (place, severity) = match domain {
