@@ -183,7 +183,7 @@ impl<'a> Pod<'a> {
             spec,
             containers,
             replicas,
-            group_size: group_size(object, template, &place.captured),
+            group_size: group_size(object, definition, template, &place.captured),
             sets_replicas: written.is_some_and(|written| !written.is_null()),
             operator: None,
             invocations: OnceCell::new(),
@@ -297,6 +297,11 @@ impl<'a> Pod<'a> {
     /// Whether the author wrote how many pods there are to be.
     pub fn sets_replicas(&self) -> bool {
         self.sets_replicas
+    }
+
+    /// How many pods are in the group that this one is of, where pods come in groups and the number is known.
+    pub fn group_size(&self) -> Option<i64> {
+        self.group_size
     }
 
     /// What makes the pods; of a template, what will make them.
@@ -486,9 +491,15 @@ fn written_replicas<'a>(
     Some(fill(pattern, captured).get(object).unwrap_or(&Value::Null))
 }
 
-/// How many pods make a group: one where the kind lets that be left out and it is.
-fn group_size(object: &Value, template: &Template, captured: &[String]) -> Option<i64> {
-    match fill(template.group_size.as_deref()?, captured).get(object) {
+/// How many pods make a group: one where the kind lets that be left out and it is. A leader is of the same group as the
+/// workers beside it, of which there are as many groups.
+fn group_size(object: &Value, definition: &Kind, template: &Template, captured: &[String]) -> Option<i64> {
+    let beside = || {
+        let mut others = definition.templates.iter().filter(|_| template.replicas.is_some());
+        others.find(|other| other.replicas == template.replicas && other.group_size.is_some())
+    };
+    let pattern = template.group_size.as_ref().or_else(|| beside()?.group_size.as_ref())?;
+    match fill(pattern, captured).get(object) {
         None | Some(Value::Null) => Some(1),
         value => integer(value),
     }

@@ -371,6 +371,22 @@ pub struct Parallelism {
     /// Variables that say the pipeline degree.
     #[serde(default, skip_serializing_if = "is_default")]
     pub pipeline_env: Vec<String>,
+    /// Settings under which the degrees do not tell how many devices there are: a file with more of them, other degrees,
+    /// no device at all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unclear_when: Condition,
+    /// Settings under which the devices may be those of other pods, because the program joins them by itself.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub elsewhere_when: Condition,
+    /// Settings under which copies of the model may be in other pods.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub data_elsewhere_when: Condition,
+    /// Settings under which copies take no devices of their own.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub data_within_when: Condition,
+    /// Whether it uses one device, however many there are, unless it is told to use more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub one_by_default: bool,
     /// Whether `tensor` and `pipeline` count the devices of all nodes together and not of one pod.
     #[serde(default, skip_serializing_if = "is_default")]
     pub over_all_nodes: bool,

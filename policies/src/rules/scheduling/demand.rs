@@ -88,10 +88,10 @@ fn is_zero(quantity: &Value) -> bool {
 
 /// Whether a container sees devices by its variables or its image.
 fn sees_devices(pod: &Pod<'_>) -> bool {
-    let by_variable = pod.invocations().iter().any(|invocation| {
-        let told = |name: &&str| invocation.environment.get(name) != Setting::Unset;
-        VISIBLE_DEVICES.iter().any(|name| told(name))
-    });
+    let by_variable = pod
+        .invocations()
+        .iter()
+        .any(|invocation| VISIBLE_DEVICES.iter().any(|name| invocation.environment.get(name) != Setting::Unset));
     let by_image = pod.profile().containers.iter().filter_map(|known| known.runtime.as_ref());
     by_variable || by_image.into_iter().any(|runtime| runtime.sees_all_devices)
 }

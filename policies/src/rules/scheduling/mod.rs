@@ -21,3 +21,4 @@ pub mod tpu_topology_missing;
 pub mod undefined_priority_class;
 pub mod unhealthy_node_toleration;
 pub mod unrollable_placement;
+pub mod untolerated_flavor;

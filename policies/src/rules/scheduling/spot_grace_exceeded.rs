@@ -1,10 +1,14 @@
 //! `spot-grace-exceeded`: a pod on spare capacity takes longer to end than the cloud leaves it.
 
+use serde_json::Value;
+
 use crate::catalog::Completion;
+use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::node::integer;
+use crate::node::{integer, list};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
+use crate::shell::basename;
 use crate::workload::Pod;
 
 use super::{demand, spot};
@@ -88,5 +92,36 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         let may_be_longer = spot.pod_grace_seconds.is_some() && seconds <= LONGEST_SETTING;
         return vec![if may_be_longer { finding.at_most(Severity::Advice) } else { finding }];
     }
-    Vec::new()
+    let Some(pods) = spot.pod_grace_seconds.map(i64::from) else { return Vec::new() };
+    let long = |container: &&Container<'_>| container.is_long_running() && sleep(container) >= Some(pods);
+    let sleepers = pod.containers().iter().filter(long);
+    sleepers
+        .map(|container| {
+            let message = format!(
+                "{} sleeps {} s before it is told to end, and {} leaves pods {pods} s on a spot node: it is killed in its sleep",
+                container.title(),
+                sleep(container).unwrap_or_default(),
+                spot.cloud
+            );
+            let at = container.get("lifecycle").get("preStop").path().clone();
+            RULE.finding(at, message).at_most(Severity::Advice)
+        })
+        .collect()
+}
+
+/// How many seconds the hook before the end sleeps, where that is all it does.
+fn sleep(container: &Container<'_>) -> Option<i64> {
+    let hook = container.value().get("lifecycle")?.get("preStop")?;
+    if let Some(sleep) = hook.get("sleep") {
+        return integer(sleep.get("seconds"));
+    }
+    let words: Vec<&str> = list(hook.get("exec")?, "command").iter().filter_map(Value::as_str).collect();
+    let line = match words.as_slice() {
+        [shell, "-c", line] if matches!(basename(shell), "sh" | "bash") => line.split_whitespace().collect(),
+        _ => words,
+    };
+    match line.as_slice() {
+        [program, seconds] if basename(program) == "sleep" => seconds.trim_end_matches('s').parse().ok(),
+        _ => None,
+    }
 }
