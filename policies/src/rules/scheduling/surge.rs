@@ -94,3 +94,37 @@ pub(super) fn scarce<'p>(pod: &'p Pod<'_>, context: &Context<'_>) -> Option<&'p 
     }
     asked.iter().find(|asked| asked.counts.is_devices())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::inventory::Inventory;
+    use crate::object::Object;
+    use crate::policy::Effective;
+
+    /// The fewest and the most pods of a Deployment of one in `shop/web.yaml`, with an autoscaler of at least four elsewhere.
+    fn bounds(origin: &str, namespace: Option<&str>) -> (Option<i64>, Option<i64>) {
+        let autoscaler = json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "web", "namespace": namespace},
+            "spec": {"minReplicas": 4, "maxReplicas": 8, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}});
+        let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": namespace},
+            "spec": {"template": {"spec": {"containers": [{"name": "web"}]}}}});
+        let mut inventory = Inventory::whole();
+        inventory.add(&autoscaler, origin, Catalog::builtin());
+        let policy = Effective::recommended();
+        let today = date(2026, 11, 22);
+        let context =
+            Context { policy: &policy, inventory: &inventory, namespace: None, origin: "shop/web.yaml", today };
+        let object = Object::new(&deployment, Catalog::builtin());
+        (fewest(&object.pods()[0], &context), replicas(&object.pods()[0], &context))
+    }
+
+    #[test]
+    fn an_autoscaler_of_another_project_may_not_be_meant() {
+        assert_eq!(bounds("shop/autoscaler.yaml", None), (Some(4), Some(4)));
+        assert_eq!(bounds("elsewhere/autoscaler.yaml", Some("web")), (Some(4), Some(4)));
+        assert_eq!(bounds("elsewhere/autoscaler.yaml", None), (Some(1), Some(4)));
+    }
+}
