@@ -35,6 +35,13 @@ const DEFECTS: &[(&str, &str, &str)] = &[
     ("a Helm expression in a plain manifest", "unrendered-expression", "blog.yaml"),
     ("an authorization rule that lets everyone in", "open-authorization-policy", "answers.yaml"),
     ("hostPath in a DaemonSet", "host-path-volume", "edge/shops.yaml"),
+    (
+        "a ReadWriteOnce claim shared by replicas kept on different nodes",
+        "shared-read-write-once-claim",
+        "answers.yaml",
+    ),
+    ("`replicas` although an autoscaler owns it", "replicas-under-autoscaler", "blog.yaml"),
+    ("two autoscalers on one resource", "competing-autoscalers", "blog.yaml"),
     ("checkpoints on an emptyDir with retries", "checkpoint-on-empty-dir", "training/jobs.yaml"),
     ("parallelism above completions", "parallelism-above-completions", "training/jobs.yaml"),
     ("a model server without probes", "missing-startup-probe", "blog.yaml"),
