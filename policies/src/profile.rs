@@ -12,7 +12,7 @@ mod weights;
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Probes, Role, Runtime};
+use crate::catalog::{Bind, Catalog, Port, Probes, Role, Runtime};
 use crate::path::Path;
 use crate::workload::Pod;
 
@@ -110,6 +110,24 @@ impl ContainerProfile {
         let runtime = self.runtime.as_ref()?;
         let variant = self.component.as_ref().and_then(|component| runtime.variant(component));
         Some(variant.and_then(|variant| variant.probes.as_ref()).unwrap_or(&runtime.probes))
+    }
+
+    /// Where the program listens in the way it is run here, by name. A way of running it has ports of its own and those of
+    /// the program that it does not replace.
+    pub fn ports(&self) -> impl Iterator<Item = (&str, &Port)> {
+        let runtime = self.runtime.as_deref();
+        let variant = runtime.zip(self.component.as_ref()).and_then(|(runtime, name)| runtime.variant(name));
+        let own = variant.map(|variant| &variant.ports);
+        let rest = runtime.into_iter().flat_map(|runtime| &runtime.ports);
+        let rest = rest.filter(move |(name, _)| own.is_none_or(|own| !own.contains_key(*name)));
+        own.into_iter().flatten().chain(rest).map(|(name, port)| (name.as_str(), port))
+    }
+
+    /// To which addresses the program binds in the way it is run here.
+    pub fn bind(&self) -> Option<&Bind> {
+        let runtime = self.runtime.as_ref()?;
+        let variant = self.component.as_ref().and_then(|component| runtime.variant(component));
+        Some(variant.and_then(|variant| variant.bind.as_ref()).unwrap_or(&runtime.bind))
     }
 
     /// How many bytes the weights of its model have; `None` when the name of the model does not tell.

@@ -4,6 +4,7 @@
 //! A fact marked `unsure` may be used to look, never to patch. Every list comes with the project or page it was read in.
 
 mod accelerator;
+mod endpoint;
 mod kind;
 mod lookup;
 mod node;
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use accelerator::{Accelerator, Counting, DeviceClass};
+pub use endpoint::{ProbeKind, Slow, Unfit};
 pub use kind::{AnnotationValues, Completion, DeviceFields, Fields, Kind, Template, TemplateForm};
 pub use node::{NodeLabel, Nodes, Spot};
 pub use operator::{Marker, Operator, Operators, OwnerKind};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Role, is_default};
+use super::{Role, Slow, Unfit, is_default};
 use crate::image::Image;
 
 /// One program.
@@ -199,9 +199,12 @@ pub struct Probes {
     /// Where `{model_name}` of a path is set.
     #[serde(default, skip_serializing_if = "is_default")]
     pub model_name: Sources,
-    /// Paths that look fit and are not, with the reason.
+    /// Paths, as globs, that look fit and are not.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub avoid: BTreeMap<String, String>,
+    pub avoid: BTreeMap<String, Unfit>,
+    /// Paths that a healthy server takes its time to answer.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub slow: Vec<Slow>,
     /// Whether nothing here is confirmed: good enough to look, not to repair.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unsure: bool,
@@ -245,7 +248,8 @@ fn is_http(port: &str) -> bool {
     port == "http"
 }
 
-/// Something that holds of a container. Any of the settings and commands is enough; none of `unless` may be set.
+/// Something that holds of a container. Any of the settings and commands is enough; none of `unless` may be set, and one
+/// of `with` must be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Condition {
@@ -261,6 +265,12 @@ pub struct Condition {
     /// Flags under which it does not hold.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unless: Vec<String>,
+    /// Flags without one of which it does not hold; none is needed when empty.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub with: Vec<String>,
+    /// Whether it leaves no doubt: an HTTP probe of the server then fails for certain.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub certain: bool,
     /// What it means, as the end of a sentence about the server.
     #[serde(default, skip_serializing_if = "is_default")]
     pub why: String,

@@ -128,9 +128,39 @@ impl<'s> Start<'s, '_> {
         }
     }
 
+    /// Whether it listens on the loopback address alone, by its flags and variables or by its own default; `None` when that
+    /// is not certain: an image may set the variable, or hold the file, that says otherwise.
+    pub fn is_on_loopback(&self, bind: &Bind, port: Option<&Port>) -> Option<bool> {
+        let none = Vec::new();
+        let (address_flags, address_env) = port.map_or((&none, &none), |port| (&port.address_flags, &port.address_env));
+        for (names, whole) in [(&bind.flags, true), (address_flags, false)] {
+            match self.flag(names) {
+                Some((_, Flag::Bare)) => return Some(false),
+                Some((_, Flag::Unknown(_))) => return None,
+                Some((_, Flag::Set(value))) => return loopback(if whole { value } else { split_address(value).0 }),
+                None => {}
+            }
+        }
+        for (names, whole) in [(&bind.env, true), (address_env, false)] {
+            match self.env(names) {
+                Some((_, Err(()))) => return None,
+                Some((_, Ok(value))) => return loopback(if whole { value } else { split_address(value).0 }),
+                None => {}
+            }
+        }
+        match bind.default {
+            Address::All => Some(false),
+            Address::Loopback if !bind.flags.is_empty() && bind.env.is_empty() && address_env.is_empty() => Some(true),
+            Address::Loopback => None,
+        }
+    }
+
     /// Whether a condition holds; `None` when it depends on a value that is not in the manifest.
     pub fn holds(&self, condition: &Condition) -> Option<bool> {
         if condition.unless.iter().any(|setting| self.flag_is(setting) == Some(true)) {
+            return Some(false);
+        }
+        if !condition.with.is_empty() && condition.with.iter().all(|setting| self.flag_is(setting) == Some(false)) {
             return Some(false);
         }
         let commands = condition
@@ -240,6 +270,19 @@ fn split_address(text: &str) -> (&str, Option<u16>) {
     (host, port.and_then(|port| port.parse().ok()).filter(|port| *port > 0).or(scheme))
 }
 
+/// Whether `host` is the loopback address; `None` for a name or an address that may be any.
+fn loopback(host: &str) -> Option<bool> {
+    match address(host) {
+        Ok(()) => Some(false),
+        Err(_) if is_loopback(host) => Some(true),
+        Err(_) => None,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host.starts_with("127.") || matches!(host, "localhost" | "::1" | "[::1]")
+}
+
 /// Whether the kubelet reaches a server that listens on `host`.
 fn address(host: &str) -> Result<(), String> {
     let one = |host: &str| {
@@ -249,7 +292,7 @@ fn address(host: &str) -> Result<(), String> {
     if host.split(',').any(one) {
         return Ok(());
     }
-    if host.starts_with("127.") || matches!(host, "localhost" | "::1" | "[::1]") {
+    if is_loopback(host) {
         return Err("it listens on the loopback address, where neither kubelet nor clients reach it".to_owned());
     }
     Err("it listens on one address only, which need not be that of the pod".to_owned())

@@ -181,7 +181,10 @@ fn there_is_a_reason_where_there_are_none() {
         (json!({"image": "lmsysorg/sglang:v1", "command": ["python3", "-m", "sglang.launch_server"]}), "loopback"),
         (json!({"image": "vllm/vllm-openai:v1", "args": ["--headless"]}), "headless"),
         (json!({"image": "vllm/vllm-openai:v1", "args": ["--uds", "/s"]}), "Unix socket"),
-        (json!({"image": "vllm/vllm-openai:v1", "args": ["--ssl-cert-reqs", "2"]}), "client certificate"),
+        (
+            json!({"image": "vllm/vllm-openai:v1", "args": ["--ssl-certfile", "/c", "--ssl-cert-reqs", "2"]}),
+            "client certificate",
+        ),
         (json!({"image": "vllm/vllm-openai:v1", "args": ["--config", "/c.yaml"]}), "the file that `--config` names"),
         (json!({"image": "vllm/vllm-openai:v1", "args": ["--host", "127.0.0.1"]}), "loopback"),
         (json!({"image": "vllm/vllm-openai:v1", "args": ["--port", "$(PORT)"]}), "not in the manifest"),

@@ -2,15 +2,20 @@
 
 use serde_json::Value;
 
+use super::written::Written;
+use crate::catalog::ProbeKind;
 use crate::container::Container;
 use crate::context::Context;
-use crate::node::{Node, integer};
+use crate::node::Node;
 use crate::profile::{ContainerProfile, ProbeSet};
 use crate::workload::{Controller, Pod};
 
 /// The bytes of a model whose size is not known, as far as a judgement on the author's own probes goes: 9 billion parameters
 /// of 16 bits, which is what most servers are started with.
 const TYPICAL_MODEL: u64 = 18_000_000_000;
+
+/// The bytes below which a model is loaded in no time worth speaking of: a billion parameters of 16 bits.
+const SMALL_MODEL: u64 = 2_000_000_000;
 
 /// A container that serves a model and is to be probed, with what is known of it.
 pub(super) struct Server<'p, 'a> {
@@ -20,6 +25,8 @@ pub(super) struct Server<'p, 'a> {
     pub(super) budget: u64,
     /// Seconds that its start will probably take: what a liveness probe must wait for at the least.
     pub(super) expected: u64,
+    /// Seconds of these that do not depend on the size of the model.
+    fixed: u64,
     repairable: bool,
 }
 
@@ -42,7 +49,7 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
             // An author who waits longer for the server to be ready knows it better than we do.
             let waits = patience(&container.get("readinessProbe"));
             let seconds = budget.seconds(bytes).max(waits.min(budget.maximum_seconds));
-            Server { container, known, budget: seconds, expected, repairable }
+            Server { container, known, budget: seconds, expected, fixed: budget.fixed_seconds, repairable }
         })
         .collect()
 }
@@ -50,13 +57,10 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
 /// Seconds from the start of a container until a probe of the author's has failed often enough to count; 0 without one.
 /// Kubernetes' defaults stand in for what is left out.
 pub(super) fn patience(probe: &Node<'_>) -> u64 {
-    let field = |name: &str| integer(probe.value().get(name)).and_then(|value| u64::try_from(value).ok());
     if probe.is_absent() {
         return 0;
     }
-    let period = field("periodSeconds").filter(|period| *period > 0).unwrap_or(10);
-    let failures = field("failureThreshold").unwrap_or(3).max(1);
-    field("initialDelaySeconds").unwrap_or(0).saturating_add(period.saturating_mul(failures))
+    Written { kind: ProbeKind::Liveness, node: probe.clone() }.patience()
 }
 
 impl<'a> Server<'_, 'a> {
@@ -93,6 +97,28 @@ impl<'a> Server<'_, 'a> {
     /// Whether it loads a model, and not just its own data.
     pub(super) fn loads_a_model(&self) -> bool {
         self.known.role.serves_a_model()
+    }
+
+    /// Seconds that its load takes at the least, as far as that can be said, and of what; `None` for a server that loads small
+    /// models, none, or each with the first request for it. It is never more than a repair may give.
+    pub(super) fn least_load(&self) -> Option<(u64, &'static str)> {
+        let facts = self.known.probe_facts()?;
+        let lazy = facts.startup.as_ref().is_none_or(|startup| startup.before_load);
+        if lazy || !self.loads_a_model() {
+            return None;
+        }
+        let local = self.known.model.as_ref().is_some_and(|model| model.name.starts_with(['/', '.']));
+        match self.known.model_bytes() {
+            Some(bytes) if bytes < SMALL_MODEL => None,
+            Some(_) if !local => Some((self.expected.min(self.budget), "a model of this size")),
+            // What can split a model over several devices is there for large ones.
+            _ => self
+                .known
+                .runtime
+                .as_ref()
+                .filter(|runtime| !runtime.parallelism.tensor.is_empty())
+                .map(|_| (self.fixed.min(self.budget), "a model")),
+        }
     }
 
     /// Whether a liveness probe `liveness` of the author's is true while the model still loads: the server opens its port at
