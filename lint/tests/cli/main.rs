@@ -6,6 +6,7 @@ mod examples;
 mod fix;
 mod help;
 mod input;
+mod labels;
 mod lint;
 mod policy;
 mod support;
