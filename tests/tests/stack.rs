@@ -42,6 +42,7 @@ const DEFECTS: &[(&str, &str, &str)] = &[
     ),
     ("`replicas` although an autoscaler owns it", "replicas-under-autoscaler", "blog.yaml"),
     ("two autoscalers on one resource", "competing-autoscalers", "blog.yaml"),
+    ("a preStop sleep as long as the grace period", "grace-shorter-than-pre-stop", "edge/shops.yaml"),
     ("checkpoints on an emptyDir with retries", "checkpoint-on-empty-dir", "training/jobs.yaml"),
     ("parallelism above completions", "parallelism-above-completions", "training/jobs.yaml"),
     ("a model server without probes", "missing-startup-probe", "blog.yaml"),

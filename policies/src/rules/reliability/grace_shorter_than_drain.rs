@@ -73,7 +73,7 @@ fn check_server(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfi
     let sleep = match stopping::pre_stop(container) {
         PreStop::None => 0,
         PreStop::Sleep(seconds) => seconds,
-        PreStop::Other => return None,
+        PreStop::AtLeast(_) | PreStop::Other => return None,
     };
     let wanted = sleep.saturating_add(wait);
     // A hook that takes all of it is the business of `grace-shorter-than-pre-stop`.

@@ -66,7 +66,7 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let running = pod.containers().iter().enumerate().filter(|(_, container)| container.is_long_running());
     for (index, container) in running {
-        let PreStop::Sleep(sleep) = stopping::pre_stop(container) else { continue };
+        let (PreStop::Sleep(sleep) | PreStop::AtLeast(sleep)) = stopping::pre_stop(container) else { continue };
         let Some(grace) = stopping::grace(pod) else { break };
         if sleep >= grace && sleep > 0 {
             findings.push(finding(pod, container, index, sleep, grace));

@@ -92,7 +92,7 @@ fn check_server(
         return None;
     };
     // A hook may end the server by itself, and so may an operator.
-    if stopping::pre_stop(container) == PreStop::Other || stopping::grace(pod).is_none() {
+    if matches!(stopping::pre_stop(container), PreStop::AtLeast(_) | PreStop::Other) || stopping::grace(pod).is_none() {
         return None;
     }
     Some(RULE.finding(container.path().clone(), message))

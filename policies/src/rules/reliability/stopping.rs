@@ -32,6 +32,8 @@ pub(super) enum PreStop {
     None,
     /// It sleeps for so many seconds and does nothing else.
     Sleep(u64),
+    /// It sleeps for so many seconds, and does something else too, which may take longer.
+    AtLeast(u64),
     /// Something of which it is not known how long it takes.
     Other,
 }
@@ -55,12 +57,21 @@ pub(super) fn pre_stop(container: &Container<'_>) -> PreStop {
         .map(|words| words.iter().filter_map(serde_json::Value::as_str).map(std::borrow::Cow::Borrowed).collect());
     let Some(words) = words else { return PreStop::Other };
     let line = CommandLine::of(&words, &[], &Environment::of(container.value()));
-    let sleeps: Option<Vec<f64>> = line.commands.iter().map(slept).collect();
-    match sleeps {
-        // No grace period is longer than a year.
-        Some(sleeps) if !sleeps.is_empty() => PreStop::Sleep(sleeps.iter().sum::<f64>().min(31_536_000.0) as u64),
-        _ => PreStop::Other,
+    let sleeps: Vec<Option<f64>> = line.commands.iter().map(slept).collect();
+    // No grace period is longer than a year.
+    let seconds = sleeps.iter().flatten().sum::<f64>().min(31_536_000.0) as u64;
+    if !sleeps.is_empty() && sleeps.iter().all(Option::is_some) {
+        return PreStop::Sleep(seconds);
     }
+    let straight = line.commands.iter().all(|command| !command.conditional && !ends(command));
+    if seconds > 0 && straight { PreStop::AtLeast(seconds) } else { PreStop::Other }
+}
+
+/// Whether a command may end the script, so that what follows is left out, or the server, which then needs no more time.
+fn ends(command: &Command<'_>) -> bool {
+    const WORDS: &[&str] =
+        &["exit", "exec", "kill", "return", "trap", "break", "quit", "stop", "shutdown", "terminate"];
+    command.words.iter().any(|word| WORDS.iter().any(|end| word.text.contains(end)))
 }
 
 /// The seconds for which a command sleeps, none for one that only shows something; `None` for any other.
