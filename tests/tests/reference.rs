@@ -9,9 +9,12 @@ use std::fs;
 use buttress_policies::check;
 use buttress_policies::finding::{Finding, Safety};
 use buttress_policies::policy::Effective;
-use buttress_policies::rule::{Category, Fixable, Rule};
+use buttress_policies::rule::{Category, Fixable, Rule, Scope};
 use buttress_policies::rules::{self, RULES};
 use buttress_tests::{laws, manifests};
+
+/// The chapter on AI workloads, which tells of the rules in the order in which a pod meets them.
+const AI_WORKLOADS: &str = include_str!("../../policies/src/rules/ai_workloads.md");
 
 /// The effective Policy with `rule` alone.
 fn alone(rule: &'static Rule) -> Effective {
@@ -62,6 +65,17 @@ fn a_bad_example_is_found_and_repaired_into_the_good_one() {
             assert_eq!(repaired, rule.good, "{}: the repair of the bad example is not the good example", rule.name);
         }
         assert_eq!(found(rule, rule.good), [], "{}: its good example is found", rule.name);
+    }
+}
+
+#[test]
+fn the_chapter_on_ai_tells_of_every_rule_that_is_about_ai() {
+    let told: BTreeSet<&str> = AI_WORKLOADS.split("](#").skip(1).filter_map(|rest| rest.split(')').next()).collect();
+    for name in &told {
+        assert!(rules::find(name).is_some(), "the chapter tells of {name}, which is no rule");
+    }
+    for rule in RULES.iter().filter(|rule| rule.scope != Scope::Any) {
+        assert!(told.contains(rule.name), "the chapter does not tell of {}", rule.name);
     }
 }
 
@@ -130,7 +144,8 @@ fn reference() -> String {
             .collect();
         page.push_str(&names.join(", "));
     }
-    page.push('\n');
+    page.push_str("\n\n");
+    page.push_str(AI_WORKLOADS);
     for rule in RULES {
         let _ = write!(
             page,
