@@ -10,7 +10,7 @@ use crate::invocation::Invocation;
 use crate::node::{Node, integer, list, text};
 use crate::object::Identity;
 use crate::path::Path;
-use crate::profile::{ContainerProfile, Download, Profile, Start};
+use crate::profile::{ContainerProfile, Download, Profile, Spread, Start};
 
 /// How deep objects may be embedded in objects (an AppWrapper around a Job) before we stop looking.
 const MAX_EMBEDDING: usize = 3;
@@ -38,6 +38,8 @@ pub struct Pod<'a> {
     operator: Option<&'a Operator>,
     invocations: OnceCell<Vec<Invocation<'a>>>,
     profile: OnceCell<Profile>,
+    spreads: OnceCell<Vec<Option<Spread>>>,
+    downloads: OnceCell<Vec<Option<Download<'a>>>>,
 }
 
 /// What makes the pods, as far as repairs must know it.
@@ -188,6 +190,8 @@ impl<'a> Pod<'a> {
             operator: None,
             invocations: OnceCell::new(),
             profile: OnceCell::new(),
+            spreads: OnceCell::new(),
+            downloads: OnceCell::new(),
         };
         pod.operator = pod.find_operator();
         Some(pod)
@@ -435,10 +439,20 @@ impl<'a> Pod<'a> {
         Some(Start::new(container, self.invocations().get(known.index)?, known.command, self.catalog))
     }
 
+    /// Over how many devices the program recognised in one of the containers spreads its model, where that can be told.
+    /// `known` is an entry of this pod's [`profile`](Self::profile).
+    pub fn spread(&self, known: &ContainerProfile) -> Option<Spread> {
+        let spread = |known: &ContainerProfile| Spread::of(known.runtime.as_ref()?, &self.start(known)?);
+        let all = self.spreads.get_or_init(|| self.profile().containers.iter().map(spread).collect());
+        all.get(known.index).copied().flatten()
+    }
+
     /// The weights that the server recognised in one of the containers surely downloads. `known` is an entry of this pod's
     /// [`profile`](Self::profile).
-    pub fn download(&self, known: &ContainerProfile) -> Option<Download<'a>> {
-        Download::of(self, known, self.catalog)
+    pub fn download(&self, known: &ContainerProfile) -> Option<&Download<'a>> {
+        let download = |known: &ContainerProfile| Download::of(self, known, self.catalog);
+        let all = self.downloads.get_or_init(|| self.profile().containers.iter().map(download).collect());
+        all.get(known.index)?.as_ref()
     }
 
     /// The volumes and their places.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use buttress_policies::catalog::Catalog;
 use buttress_policies::check;
 use buttress_policies::inventory::Inventory;
+use buttress_policies::object::Object;
 use buttress_policies::policy::{Effective, Enforcement};
 use buttress_review::Settings;
 use buttress_tests::laws;
@@ -70,6 +71,10 @@ fn engine(criterion: &mut Criterion) {
     // What of a review is not the engine's: reading it. The engine's share is the difference.
     criterion.bench_function("read the review alone", |bencher| {
         bencher.iter(|| serde_json::from_str::<Value>(black_box(&review)));
+    });
+    criterion.bench_function("read the catalog", |bencher| bencher.iter(Catalog::read));
+    criterion.bench_function("recognise what runs in the three containers", |bencher| {
+        bencher.iter(|| Object::new(black_box(&pod), Catalog::builtin()).pods().first().map(|pod| pod.profile().ai));
     });
     criterion.bench_function("validate", |bencher| bencher.iter(validate));
     criterion.bench_function("review: read + repair + patch + self-check", |bencher| bencher.iter(mutate));

@@ -117,22 +117,7 @@ const RUNTIMES: &[&str] = &[
     include_str!("runtimes/xinference.json"),
 ];
 
-static BUILTIN: LazyLock<Catalog> = LazyLock::new(|| {
-    let catalog = Catalog {
-        kinds: Vec::new(),
-        resources: Resources::default(),
-        runtimes: Runtimes::default().with(&[], embedded(include_str!("look_alikes.json"))),
-        secrets: embedded(include_str!("secrets.json")),
-        device_classes: embedded(include_str!("device_classes.json")),
-        operators: embedded(include_str!("operators.json")),
-        nodes: embedded(include_str!("nodes.json")),
-    };
-    catalog.with(
-        &RUNTIMES.iter().copied().filter_map(|json| serde_json::from_str(json).ok()).collect::<Vec<Runtime>>(),
-        &embedded::<Vec<Accelerator>>(include_str!("accelerators.json")),
-        &embedded::<Vec<Kind>>(include_str!("kinds.json")),
-    )
-});
+static BUILTIN: LazyLock<Catalog> = LazyLock::new(Catalog::read);
 
 /// Reads an embedded file. One that does not parse counts as empty, because nothing here may panic; a test reads them all.
 fn embedded<T: DeserializeOwned + Default>(json: &str) -> T {
@@ -148,6 +133,24 @@ impl Catalog {
     /// What is built in.
     pub fn builtin() -> &'static Self {
         &BUILTIN
+    }
+
+    /// Reads what is built in anew, which takes milliseconds: [`builtin`](Self::builtin) does it once.
+    pub fn read() -> Self {
+        let catalog = Catalog {
+            kinds: Vec::new(),
+            resources: Resources::default(),
+            runtimes: Runtimes::default().with(&[], embedded(include_str!("look_alikes.json"))),
+            secrets: embedded(include_str!("secrets.json")),
+            device_classes: embedded(include_str!("device_classes.json")),
+            operators: embedded(include_str!("operators.json")),
+            nodes: embedded(include_str!("nodes.json")),
+        };
+        catalog.with(
+            &RUNTIMES.iter().copied().filter_map(|json| serde_json::from_str(json).ok()).collect::<Vec<Runtime>>(),
+            &embedded::<Vec<Accelerator>>(include_str!("accelerators.json")),
+            &embedded::<Vec<Kind>>(include_str!("kinds.json")),
+        )
     }
 
     /// This catalog and more: an entry whose id, whose resource, or whose group and kind is there already takes its place.

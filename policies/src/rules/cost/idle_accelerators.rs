@@ -61,7 +61,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         let used = spread.exact && !spread.elsewhere && spread.nodes == 1 && spread.here > 0;
         all_seen && used && spread.here < devices.count
     };
-    spread::all(pod, catalog)
+    spread::all(pod, catalog, |devices| devices.count > 1)
         .into_iter()
         .filter(|(_, known, found)| {
             known.runtime.as_ref().is_some_and(|runtime| runtime.parallelism.one_by_default) && idle(found)

@@ -76,7 +76,7 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
         if !large || read_only || !matches!(download.place, Place::Container) {
             continue;
         }
-        let finding = RULE.finding(container.path().clone(), message(pod, container, known, &download));
+        let finding = RULE.finding(container.path().clone(), message(pod, container, known, download));
         // Two servers of a pod may not be meant to share what they download.
         let fix = findings.is_empty().then(|| fix(pod, container, &download)).flatten();
         findings.push(match fix {

@@ -101,7 +101,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
              many nodes read, an image volume, a cache on the node or a streaming loader",
             bytes / 1_000_000_000
         );
-        let place = match download.place {
+        let place = match &download.place {
             Place::Volume(volume) => volume.path().clone(),
             _ => container.path().clone(),
         };

@@ -61,7 +61,7 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let catalog = context.catalog();
-    spread::all(pod, catalog)
+    spread::all(pod, catalog, |_| true)
         .into_iter()
         .filter_map(|(container, known, found)| check_one(pod, container, known, &found, catalog))
         .collect()

@@ -58,7 +58,7 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let catalog = context.catalog();
-    spread::all(pod, catalog)
+    spread::all(pod, catalog, |devices| matches!(devices.counts, Counting::Mig | Counting::Shared))
         .into_iter()
         .filter(|(_, _, found)| {
             let together = found.spread.tensor > 1 || found.spread.pipeline > 1;

@@ -83,7 +83,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
         let Some(download) = pod.download(known) else { continue };
         let Some(bytes) = download.bytes.and_then(|bytes| i64::try_from(bytes).ok()) else { continue };
         let needed = Quantity::bytes(bytes);
-        let Some(room) = smallest(pod, container, &download, context).filter(|room| room.size < needed) else {
+        let Some(room) = smallest(pod, container, download, context).filter(|room| room.size < needed) else {
             continue;
         };
         let message = format!(

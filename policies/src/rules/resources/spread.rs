@@ -19,10 +19,11 @@ pub(crate) struct Spreading<'a> {
     pub(crate) told: bool,
 }
 
-/// The confirmed servers whose degrees and devices are known.
+/// The confirmed servers whose degrees are known, and that ask for devices of which `wanted` holds.
 pub(crate) fn all<'p, 'a>(
     pod: &'p Pod<'a>,
     catalog: &Catalog,
+    wanted: impl Fn(&Devices<'_>) -> bool,
 ) -> Vec<(&'p Container<'a>, &'p ContainerProfile, Spreading<'a>)> {
     let servers = pod.ai_containers().filter(|(container, known)| {
         // A variant is another way of running it, to which the flags may mean something else.
@@ -30,10 +31,9 @@ pub(crate) fn all<'p, 'a>(
     });
     servers
         .filter_map(|(container, known)| {
-            let runtime = known.runtime.as_ref()?;
+            let devices = Devices::of(container, catalog).filter(|devices| wanted(devices))?;
+            let spread = pod.spread(known)?;
             let start = pod.start(known)?;
-            let spread = Spread::of(runtime, &start)?;
-            let devices = Devices::of(container, catalog)?;
             let spreading = Spreading {
                 spread,
                 devices,
