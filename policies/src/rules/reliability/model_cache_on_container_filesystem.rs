@@ -78,7 +78,7 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
         }
         let finding = RULE.finding(container.path().clone(), message(pod, container, known, download));
         // Two servers of a pod may not be meant to share what they download.
-        let fix = findings.is_empty().then(|| fix(pod, container, &download)).flatten();
+        let fix = findings.is_empty().then(|| fix(pod, container, download)).flatten();
         findings.push(match fix {
             Some(fix) => finding.with_fix(fix),
             None => finding,
