@@ -24,6 +24,7 @@ mod inspect;
 mod judge;
 mod lint;
 mod objects;
+mod patches;
 mod place;
 mod policy;
 mod progress;

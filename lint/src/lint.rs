@@ -1,7 +1,9 @@
 //! `buttress lint`: reads what was named and the project around it, judges and repairs file by file on all cores, and
 //! reports in an order that depends on neither.
 
+use std::collections::HashSet;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use buttress_policies::finding::Safety;
@@ -12,9 +14,10 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, IntoParallelRef
 
 use crate::cli::{FailOn, LintArgs};
 use crate::diff::unified;
-use crate::files::{Gathered, Names, gather};
+use crate::files::{Gathered, Names, clean, gather};
 use crate::fix::{Fixer, Repair};
-use crate::judge::{Bench, Verdict, judge};
+use crate::judge::{Bench, Skipped, Verdict, judge, survey};
+use crate::patches::{REASON, named_by};
 use crate::policy::Policies;
 use crate::progress::Progress;
 use crate::project::{Inventories, Projects, facts};
@@ -69,6 +72,19 @@ enum Seen {
     Dropped,
 }
 
+/// What an input says of others.
+struct Said {
+    inventory: Inventory,
+    /// The files that it tells to be patches.
+    patches: Vec<PathBuf>,
+}
+
+impl Said {
+    fn nothing() -> Self {
+        Self { inventory: Inventory::unknown(), patches: Vec::new() }
+    }
+}
+
 /// What came of one input.
 #[derive(Default)]
 struct Done {
@@ -85,12 +101,13 @@ impl Work<'_> {
     fn run(&self, gathered: &Gathered, projects: &Projects) -> Vec<Done> {
         let effective = self.bench.policies.of(self.bench.namespace);
         let kept = AtomicUsize::new(0);
-        let first: Vec<(Seen, Inventory)> = gathered
-            .inputs
-            .par_iter()
-            .map(|input| self.look(input, &kept, |file| facts(file, &input.name, effective.catalog())))
-            .collect();
-        let others: Vec<Inventory> = projects
+        let said = |input: &Input, file: &File| Said {
+            inventory: facts(file, &input.name, effective.catalog()),
+            patches: named_by(input.path(), file),
+        };
+        let first: Vec<(Seen, Said)> =
+            gathered.inputs.par_iter().map(|input| self.look(input, &kept, |file| said(input, file))).collect();
+        let others: Vec<Said> = projects
             .others
             .par_iter()
             .map(|input| {
@@ -98,31 +115,36 @@ impl Work<'_> {
                 // What cannot be read says nothing; it is told when it is linted itself.
                 let text = input.read().ok().filter(|text| may_hold_objects(text));
                 let file = text.map(File::parse);
-                file.map_or_else(Inventory::unknown, |file| facts(&file, &input.name, effective.catalog()))
+                file.map_or_else(Said::nothing, |file| said(input, &file))
             })
             .collect();
-        let (seen, said): (Vec<Seen>, Vec<Inventory>) = first.into_iter().unzip();
-        let all = gathered.inputs.iter().zip(said).chain(projects.others.iter().zip(others));
+        let (seen, own): (Vec<Seen>, Vec<Said>) = first.into_iter().unzip();
+        let patches: HashSet<PathBuf> =
+            own.iter().chain(&others).flat_map(|said| said.patches.iter().cloned()).collect();
+        let is_patch = |input: &Input| input.path().is_some_and(|path| patches.contains(&clean(path)));
+        let all = gathered.inputs.iter().zip(own).chain(projects.others.iter().zip(others));
+        let all = all.filter(|(input, _)| !is_patch(input)).map(|(input, said)| (input, said.inventory));
         let inventories = projects.inventories(all);
-        gathered
-            .inputs
-            .par_iter()
-            .zip(seen.into_par_iter())
-            .map(|(input, seen)| self.finish(input, seen, &inventories))
-            .collect()
+        let seen = gathered.inputs.par_iter().zip(seen.into_par_iter());
+        seen.map(
+            |(input, seen)| {
+                if is_patch(input) { pass_over(input, seen) } else { self.finish(input, seen, &inventories) }
+            },
+        )
+        .collect()
     }
 
     /// Reads an input and asks what it says of others. Most are judged by that: only where a rule wanted to know of
     /// other objects must the whole project be known first, and the input is kept for that when there is room.
-    fn look(&self, input: &Input, kept: &AtomicUsize, facts: impl Fn(&File) -> Inventory) -> (Seen, Inventory) {
+    fn look(&self, input: &Input, kept: &AtomicUsize, says: impl Fn(&File) -> Said) -> (Seen, Said) {
         self.progress.step();
         let text = match input.read() {
             Ok(text) => text,
-            Err(problem) => return (Seen::Settled(Done::failed(problem)), Inventory::unknown()),
+            Err(problem) => return (Seen::Settled(Done::failed(problem)), Said::nothing()),
         };
         let length = text.len();
         let file = File::parse(text);
-        let said = facts(&file);
+        let said = says(&file);
         // Nothing is written before everything is read: one file may be reached by two names.
         if !self.args.writes() {
             let nothing = Inventory::unknown();
@@ -207,6 +229,22 @@ impl Done {
     fn failed(problem: Problem) -> Self {
         Self { verdict: Verdict { problems: vec![problem], ..Verdict::default() }, ..Self::default() }
     }
+}
+
+/// Leaves a patch as it is and says so: what it does not hold stands in its base.
+fn pass_over(input: &Input, seen: Seen) -> Done {
+    let read = || input.read().map(File::parse);
+    let mut verdict = match seen {
+        Seen::Settled(done) => Verdict { found: Vec::new(), ..done.verdict },
+        Seen::Kept(file) => survey(input, &file),
+        Seen::Dropped => match read() {
+            Ok(file) => survey(input, &file),
+            Err(problem) => return Done::failed(problem),
+        },
+    };
+    let skipped = |document| Skipped { file: input.name.as_str().into(), document, reason: REASON.to_owned() };
+    verdict.skipped.extend((0..std::mem::take(&mut verdict.documents)).map(skipped));
+    Done { verdict, ..Done::default() }
 }
 
 /// Puts the outcomes together, in the order of the inputs.

@@ -101,3 +101,41 @@ fn a_pipe_by_name_is_read_once() {
     let ran = folder.process("lint /dev/stdin --format json --select privileged-container", 1, POD);
     assert_eq!(ran.findings().len(), 1, "{}", ran.err);
 }
+
+#[test]
+fn kustomize_patches_are_neither_judged_nor_repaired() {
+    let patch = "\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: llm}
+spec:
+  template:
+    spec:
+      containers:
+      - name: server
+        image: vllm/vllm-openai:v0.11.0
+        args: [--model, Qwen/Qwen3-8B]
+        resources:
+          limits: {nvidia.com/gpu: 1}
+";
+    let removal = "apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: old}\n$patch: delete\n";
+    let kustomization = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\npatches:\n- path: ./sub/../image.yaml\n";
+    let folder = Folder::new(&[
+        ("base/deployment.yaml", patch),
+        ("overlay/kustomization.yaml", kustomization),
+        ("overlay/image.yaml", patch),
+        ("overlay/removal.yaml", removal),
+    ]);
+    for line in ["lint --format json .", "lint --format json overlay/image.yaml overlay/removal.yaml"] {
+        let ran = folder.run(line);
+        let report = ran.json();
+        let skipped: Vec<_> =
+            report["skipped"].as_array().unwrap().iter().map(|skipped| skipped["file"].as_str().unwrap()).collect();
+        assert_eq!(skipped, ["overlay/image.yaml", "overlay/removal.yaml"], "{line}: {}", ran.out);
+        assert!(!ran.findings().iter().any(|finding| finding.contains("overlay/")), "{line}: {}", ran.out);
+    }
+    assert!(!folder.run("lint --format json .").findings().is_empty(), "the base is judged");
+    folder.run("lint --fix --unsafe-fixes .");
+    assert_eq!(folder.read("overlay/image.yaml"), patch);
+    assert_ne!(folder.read("base/deployment.yaml"), patch);
+}
