@@ -2,6 +2,8 @@
 //! were drawn by lot and read by hand, what runs in them, on which accelerators, and which probes would be right. The
 //! corpus lies in the folder that `BUTTRESS_CORPUS` names; without it the test says that it is skipped.
 
+#![expect(clippy::print_stderr, reason = "a test tells what it did")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
