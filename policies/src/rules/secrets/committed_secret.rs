@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::literal_secret::{has_connection_password, is_credential, is_real, names_an_object, names_secret};
+use super::literal_secret::{has_connection_password, is_credential, is_real, names_secret};
+use super::reference::{is_switch, names_an_object, stands_for_a_value};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::{Node, text};
@@ -90,7 +91,7 @@ fn finding(node: &Node<'_>, key: &str, is_secret: bool) -> Finding {
 }
 
 fn is_secret_value(key: &str, clear: &str, in_secret: bool) -> bool {
-    if is_encrypted(clear) {
+    if stands_for_a_value(clear) {
         return false;
     }
     if matches!(key, ".dockerconfigjson" | ".dockercfg") {
@@ -108,19 +109,6 @@ fn is_secret_value(key: &str, clear: &str, in_secret: bool) -> bool {
         && names_secret(&name)
         && is_real(trimmed)
         && (in_secret || !names_an_object(&name, trimmed) && !is_switch(trimmed))
-}
-
-/// Whether a setting that is named like a secret only says whether there is one.
-fn is_switch(value: &str) -> bool {
-    matches!(value, "enabled" | "disabled" | "required" | "optional" | "auto" | "always" | "never" | "default")
-}
-
-/// Whether the value is a cipher text or a reference that a tool puts the value in the place of.
-fn is_encrypted(clear: &str) -> bool {
-    let clear = clear.trim_start();
-    ["ENC[", "$ANSIBLE_VAULT", "-----BEGIN AGE", "-----BEGIN PGP", "ref+", "vault:", "op://", "<path:", "AgA"]
-        .iter()
-        .any(|sign| clear.starts_with(sign))
 }
 
 /// Whether a whole private key stands here, and not the frame of one with a hint in it.

@@ -1,5 +1,6 @@
 //! `literal-secret`: a token or password written into the pod itself.
 
+use super::reference::{is_quantity, is_switch, names_an_object, stands_for_a_value};
 use crate::catalog::{Catalog, Runtime};
 use crate::container::Container;
 use crate::context::Context;
@@ -56,6 +57,10 @@ spec:
     check: Check::Pod(check),
 };
 
+/// Where a container has handlers that run words and send headers.
+const HOOKS: &[&str] =
+    &["/livenessProbe", "/readinessProbe", "/startupProbe", "/lifecycle/postStart", "/lifecycle/preStop"];
+
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let runtimes = pod.profile().containers.iter().map(|known| known.runtime.as_deref());
     let containers = pod.containers().iter().zip(runtimes);
@@ -69,7 +74,7 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
         let named = names_secret(name) || catalog.is_secret_env(name, runtime);
         if is_credential(literal)
             || has_connection_password(literal)
-            || named && is_real(literal) && !names_an_object(name, literal)
+            || named && is_real(literal) && !names_an_object(name, literal) && !is_switch(literal)
         {
             // The name alone: the value must not travel on into logs and reports.
             let message =
@@ -94,6 +99,18 @@ fn check_container(container: &Container<'_>, runtime: Option<&Runtime>, catalog
             }
         }
     }
+    for (hook, handler) in HOOKS.iter().filter_map(|hook| Some((hook, container.value().pointer(hook)?))) {
+        let path = || hook.split('/').skip(1).fold(container.path().clone(), |path, key| path.key(key));
+        let message = || format!("a probe or hook of {} holds a credential in clear text", container.title());
+        let words = handler.get("exec").map(|exec| list(exec, "command")).unwrap_or_default();
+        for (index, _) in words.iter().enumerate().filter(|(_, word)| word.as_str().is_some_and(is_credential)) {
+            findings.push(RULE.finding(path().key("exec").key("command").index(index), message()));
+        }
+        let headers = handler.get("httpGet").map(|get| list(get, "httpHeaders")).unwrap_or_default();
+        for (index, _) in headers.iter().enumerate().filter(|(_, it)| text(it, "value").is_some_and(is_credential)) {
+            findings.push(RULE.finding(path().key("httpGet").key("httpHeaders").index(index).key("value"), message()));
+        }
+    }
     findings.dedup_by(|one, other| one.at == other.at);
     findings
 }
@@ -105,14 +122,16 @@ fn secret_flag<'a>(written: &'a str, next: Option<&'a str>, catalog: &Catalog) -
     };
     let given = |value: &str| {
         let value = value.trim_matches(['"', '\'']);
-        !value.starts_with('-') && is_real(value)
+        !value.starts_with('-') && is_real(value) && !is_switch(value)
     };
     let mut words = written.split_whitespace().peekable();
     while let Some(word) = words.next() {
+        // A word is a slice of `written`, so its offset is what stands before it.
+        let is_printed = || is_printed(&written[..word.as_ptr() as usize - written.as_ptr() as usize]);
         match word.split_once('=') {
-            Some((flag, value)) if is_secret(flag) && given(value) => return Some((flag, false)),
+            Some((flag, value)) if is_secret(flag) && given(value) && !is_printed() => return Some((flag, false)),
             None if is_secret(word) => match words.peek() {
-                Some(value) if given(value) => return Some((word, false)),
+                Some(value) if given(value) && !is_printed() => return Some((word, false)),
                 None if next.is_some_and(given) => return Some((word, true)),
                 _ => {}
             },
@@ -120,6 +139,21 @@ fn secret_flag<'a>(written: &'a str, next: Option<&'a str>, catalog: &Catalog) -
         }
     }
     None
+}
+
+/// Whether what follows in a script is only printed, as the flag in `echo "the --token flag is required"`.
+fn is_printed(before: &str) -> bool {
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let (mut start, mut quote) = (0, None);
+    for (index, sign) in line.char_indices() {
+        match (quote, sign) {
+            (Some(open), _) if open == sign => quote = None,
+            (None, '"' | '\'') => quote = Some(sign),
+            (None, ';' | '&' | '|') => start = index + 1,
+            _ => {}
+        }
+    }
+    line[start..].split_whitespace().any(|word| matches!(word.trim_start_matches(['(', '{']), "echo" | "printf"))
 }
 
 /// Whether an environment variable of this name is there to hold a secret.
@@ -153,21 +187,17 @@ pub(super) fn names_secret(name: &str) -> bool {
     })
 }
 
-/// Whether the name is of a sign that a tokenizer knows, and not of one that opens doors: `--stop-token`, `EOS_TOKEN`.
+/// Whether the name is of a token of a text, and not of one that opens doors: `--stop-token`, `EOS_TOKEN`,
+/// `--time-to-first-token`.
 fn is_model_token(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let kind = name.strip_suffix("token").map(|rest| rest.trim_end_matches(['-', '_'])).unwrap_or_default();
     let kind = kind.rsplit(['-', '_']).next().unwrap_or_default();
-    matches!(
-        kind,
-        "stop" | "special" | "bos" | "eos" | "unk" | "pad" | "sep" | "mask" | "cls" | "end" | "start" | "image" | "max"
-    )
-}
-
-/// Whether a variable such as `IMAGE_PULL_SECRET` holds the name of a Secret and not what is in it.
-pub(super) fn names_an_object(variable: &str, value: &str) -> bool {
-    let plain = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'.');
-    variable.to_ascii_uppercase().ends_with("SECRET") && plain
+    const KINDS: &[&str] = &[
+        "stop", "special", "bos", "eos", "unk", "pad", "sep", "mask", "cls", "end", "start", "image", "max", "first",
+        "per", "next", "output", "input", "new", "inter",
+    ];
+    KINDS.contains(&kind)
 }
 
 fn flag_names_secret(flag: &str) -> bool {
@@ -215,15 +245,18 @@ pub(super) fn is_real(value: &str) -> bool {
         "empty",
         "sk-no-key",
     ];
-    let lower = value.trim().to_ascii_lowercase();
+    let value = value.trim();
+    let lower = value.to_ascii_lowercase();
     lower.len() >= 4
-        && !lower.starts_with(['$', '<', '{', '/', '[', '%', '@'])
+        && !lower.starts_with(['$', '<', '{', '/', '[', '%', '@', '`', '\\'])
         && !lower.contains("${")
         && !lower.contains("$(")
         && !lower.contains("{{")
         && !HINTS.iter().any(|hint| lower.contains(hint))
         && !matches!(lower.as_str(), "true" | "false" | "test" | "token" | "secret" | "password" | "key")
         && !lower.bytes().all(|byte| byte.is_ascii_digit())
+        && !is_quantity(value)
+        && !stands_for_a_value(value)
         && (!lower.starts_with("http") || lower.contains('@'))
         && lower.chars().collect::<std::collections::BTreeSet<_>>().len() > 2
 }
@@ -255,6 +288,10 @@ fn has_known_shape(piece: &str) -> bool {
                 && rest.chars().collect::<std::collections::BTreeSet<_>>().len() > 6
                 && is_real(piece)
         })
+    }) || piece.strip_prefix("sk-").is_some_and(|rest| {
+        // Names begin with `sk-` too, but their words are short.
+        let last = rest.rsplit('-').next().unwrap_or_default();
+        last.len() >= 37 && last.bytes().any(|byte| byte.is_ascii_digit()) && is_real(piece)
     })
 }
 
@@ -262,7 +299,8 @@ fn has_known_shape(piece: &str) -> bool {
 fn has_url_password(text: &str) -> bool {
     let Some((_, rest)) = text.split_once("://") else { return false };
     let authority = rest.split(['/', '?', '#', '"', '\'']).next().unwrap_or_default();
-    let user_info = authority.rsplit_once('@').map(|(user_info, _)| user_info);
+    // After the `@` of an image stands its digest: `docker://alpine:3.20@sha256:…`.
+    let user_info = authority.rsplit_once('@').filter(|(_, host)| !host.starts_with("sha256:")).map(|(user, _)| user);
     user_info.and_then(|user_info| user_info.split_once(':')).is_some_and(|(_, password)| is_real(password))
 }
 
@@ -343,6 +381,7 @@ mod tests {
             "export HF_TOKEN=hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345; serve",
             "curl -H 'Authorization: Bearer hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345'",
             "postgres://user:s3cr3t-pa55@db:5432/x",
+            "sk-0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8s9T0u1V2w3X",
         ] {
             assert!(is_credential(text), "{text}");
         }
@@ -352,6 +391,8 @@ mod tests {
             "hf_transfer",
             "redis://cache:6379/0",
             "http://user:@host/",
+            "docker://busybox:1.37@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+            "sk-a-name-of-many-words-that-goes-on-and-on-2",
         ] {
             assert!(!is_credential(text), "{text}");
         }
@@ -359,7 +400,16 @@ mod tests {
         assert_eq!(secret_flag("serve m --api-key s3cr3t-pa55 --port 80", None, catalog), Some(("--api-key", false)));
         assert_eq!(secret_flag("--api-key", Some("s3cr3t-pa55"), catalog), Some(("--api-key", true)));
         assert_eq!(secret_flag("--stop-token", Some("abcdef"), catalog), None);
-        assert!(names_an_object("IMAGE_PULL_SECRET", "regcred") && !names_an_object("CLIENT_SECRET", "x9f2k1"));
+        assert_eq!(secret_flag("--time-to-first-token", Some("s3cr3t-pa55"), catalog), None);
+        for script in [
+            "hf download --token `cat /secrets/hub` org/model",
+            "cat > run <<EOF\nserve --api-key \\$API_KEY\nEOF",
+            "test -n \"$T\" || { echo \"no token; the --token flag is needed\"; exit 1; }",
+        ] {
+            assert_eq!(secret_flag(script, None, catalog), None, "{script}");
+        }
+        let script = "echo \"starts\" && serve --api-key s3cr3t-pa55";
+        assert_eq!(secret_flag(script, None, catalog), Some(("--api-key", false)));
     }
 
     #[test]
@@ -377,6 +427,8 @@ mod tests {
             "PASSWORD_FILE",
             "TOKENIZERS_PARALLELISM",
             "MONKEY",
+            "SLO_TIME_TO_FIRST_TOKEN",
+            "COST_PER_TOKEN",
             "SECRET_NAME",
         ] {
             assert!(!names_secret(name), "{name}");
