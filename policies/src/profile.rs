@@ -22,7 +22,7 @@ pub use model::{Model, bytes_per_parameter, parameters};
 pub use parallelism::{Devices, Spread};
 pub use probe::{Call, Probe, ProbeSet};
 use recognition::Recognition;
-pub use weights::{Download, Place, is_on_hub};
+pub use weights::{Download, Place, is_from_hub, may_come_another_way};
 
 /// What runs in a pod.
 #[derive(Clone, Debug, Default)]

@@ -51,7 +51,7 @@ impl<'a> Download<'a> {
         // An image that somebody built may hold the weights, or variables that lead elsewhere.
         let image = pod.invocations().get(known.index)?.image.as_ref()?;
         catalog.runtime_by_image(image).filter(|own| own.sure && own.runtime.id == runtime.id)?;
-        let (bytes, at_start) = source(&runtime.model, known, &start)?;
+        let (bytes, at_start) = source(&runtime.model, container, known, &start)?;
         let directories = directories(pod, container, &start, runtime)?;
         let place = place(pod, container, &directories)?;
         let directory = <[String; 1]>::try_from(directories).ok().map(|[directory]| directory);
@@ -61,14 +61,6 @@ impl<'a> Download<'a> {
 
 /// Whether more settings are somewhere that nobody sees here, or the weights come another way.
 fn is_unclear(start: &Start<'_, '_>, config_flags: &[String]) -> bool {
-    const OTHER_WAYS: &[&str] = &[
-        "HF_HUB_OFFLINE",
-        "TRANSFORMERS_OFFLINE",
-        "TRANSFORMERS_CACHE",
-        "VLLM_USE_MODELSCOPE",
-        "SGLANG_USE_MODELSCOPE",
-        "LMDEPLOY_USE_MODELSCOPE",
-    ];
     const LOADERS: &[&str] = &["auto", "safetensors", "pt", "bitsandbytes", "fastsafetensors"];
     let hidden = start.command.is_some_and(|command| {
         let flagged = config_flags.iter().any(|flag| command.flag(flag).is_some());
@@ -79,13 +71,35 @@ fn is_unclear(start: &Start<'_, '_>, config_flags: &[String]) -> bool {
         };
         command.hidden.is_some() || command.conditional || flagged || loaded
     });
-    hidden
-        || start.environment.is_open()
-        || OTHER_WAYS.iter().any(|name| !matches!(start.environment.get(name), Setting::Unset | Setting::Set("0" | "")))
+    hidden || start.environment.is_open() || may_come_another_way(start)
+}
+
+/// Whether a variable keeps the server from its hub, or leads it to another, or may do so.
+pub fn may_come_another_way(start: &Start<'_, '_>) -> bool {
+    const OTHER_WAYS: &[&str] = &[
+        "HF_HUB_OFFLINE",
+        "TRANSFORMERS_OFFLINE",
+        "TRANSFORMERS_CACHE",
+        "VLLM_USE_MODELSCOPE",
+        "SGLANG_USE_MODELSCOPE",
+        "LMDEPLOY_USE_MODELSCOPE",
+    ];
+    OTHER_WAYS.iter().any(|name| !matches!(start.environment.get(name), Setting::Unset | Setting::Set("0" | "")))
+}
+
+/// Whether the container surely takes the model of this name from a hub: a name that looks like one on a hub may be a
+/// directory below a working directory that the container is given.
+pub fn is_from_hub(container: &Container<'_>, name: &str) -> bool {
+    is_on_hub(name) && text(container.value(), "workingDir").is_none_or(str::is_empty)
 }
 
 /// How large what it downloads is, and whether it does so at its start.
-fn source(facts: &ModelFacts, known: &ContainerProfile, start: &Start<'_, '_>) -> Option<(Option<u64>, bool)> {
+fn source(
+    facts: &ModelFacts,
+    container: &Container<'_>,
+    known: &ContainerProfile,
+    start: &Start<'_, '_>,
+) -> Option<(Option<u64>, bool)> {
     let unset = |names: &[String]| names.iter().all(|name| start.environment.get(name) == Setting::Unset);
     if facts.flags.is_empty() && facts.env.is_empty() && !facts.positional && !facts.in_image {
         // It pulls models by itself when somebody asks for them.
@@ -97,11 +111,11 @@ fn source(facts: &ModelFacts, known: &ContainerProfile, start: &Start<'_, '_>) -
         // Such an image chooses among several precisions by the devices that it finds.
         return (unset(&facts.env) && !moved).then(|| (model.bytes().map(|bytes| bytes / 4), true));
     }
-    is_on_hub(&model.name).then(|| (least_bytes(model), true))
+    is_from_hub(container, &model.name).then(|| (least_bytes(model), true))
 }
 
 /// Whether a name is that of a model on a hub, `organisation/model`, and not a directory, a file or an address.
-pub fn is_on_hub(name: &str) -> bool {
+fn is_on_hub(name: &str) -> bool {
     const DIRECTORIES: &[&str] = &[
         "models",
         "model",
@@ -211,6 +225,9 @@ fn has_user(pod: &Pod<'_>, container: &Container<'_>) -> bool {
 
 /// What the directories lie on; `None` when they lie on different things.
 fn place<'a>(pod: &Pod<'a>, container: &Container<'a>, directories: &[String]) -> Option<Place<'a>> {
+    if directories.iter().any(|directory| directory.split('/').any(|part| part == "..")) {
+        return None;
+    }
     // What is mounted within a directory may well be where the weights go.
     let within = |directory: &str| {
         let mut mounts = list(container.value(), "volumeMounts").iter();
@@ -225,6 +242,8 @@ fn place<'a>(pod: &Pod<'a>, container: &Container<'a>, directories: &[String]) -
         return None;
     }
     Some(match first {
+        // What is not mounted there is memory, which the container runtime brings.
+        None if directories.iter().any(|directory| covers("/dev", directory)) => return None,
         None => Place::Container,
         Some(name) => pod.volume(name).map_or(Place::Elsewhere(name), Place::Volume),
     })

@@ -99,12 +99,16 @@ pub(super) fn is_template(pod: &Pod<'_>) -> bool {
     let filled = |text: &str| shell_variables(text).next().is_some() || text.contains("{{");
     let metadata = pod.object().get("metadata").unwrap_or(&Value::Null);
     let names = ["name", "namespace", "generateName"].into_iter().filter_map(|field| text(metadata, field));
-    let own = pod.containers().iter().flat_map(|container| {
-        let values = list(container.value(), "env").iter().filter_map(|variable| text(variable, "value"));
-        values.filter(|value| !value.contains(char::is_whitespace)).chain(container.image())
-    });
+    // A variable that is to be put before itself, as a shell would have it, is an author's slip and no tool's.
+    let by_tool = |variable: &Value| {
+        let (name, value) = (text(variable, "name"), text(variable, "value").unwrap_or_default());
+        let others = || shell_variables(value).any(|found| Some(found.name) != name);
+        !value.contains(char::is_whitespace) && (value.contains("{{") || others())
+    };
+    let variables = || pod.containers().iter().flat_map(|container| list(container.value(), "env"));
+    let images = pod.containers().iter().filter_map(Container::image);
     let labels = pod.labels().map(|(_, value)| value);
-    names.chain(own).chain(labels).any(filled)
+    names.chain(images).chain(labels).any(filled) || variables().any(by_tool)
 }
 
 /// A variable in a text.

@@ -110,9 +110,43 @@ fn is_fixed(image: &Image<'_>) -> bool {
     }
     image.tag.is_some_and(|tag| {
         let tag = tag.to_ascii_lowercase();
-        let bytes = tag.as_bytes();
-        let version =
-            bytes.windows(3).any(|signs| signs[1] == b'.' && signs[0].is_ascii_digit() && signs[2].is_ascii_digit());
-        version && !is_floating(&tag) && !BUILDS.iter().any(|build| tag.contains(build))
+        names_version(&tag) && !is_floating(&tag) && !BUILDS.iter().any(|build| tag.contains(build))
     })
+}
+
+/// Whether the tag begins with a version, such as `v0.5.3.post1-cu128`. Behind other words, numbers are versions of what the
+/// image is built on, or of a branch: `server-cuda12.4`, `release-1.2`.
+fn names_version(tag: &str) -> bool {
+    let version = tag.strip_prefix('v').unwrap_or(tag).split(['-', '_']).next().unwrap_or_default();
+    let is_number = |part: &str| part.starts_with(|first: char| first.is_ascii_digit());
+    // Neither `1.x` nor `1.2.x` says which.
+    let is_whole = |part: &str| part.ends_with(|last: char| last.is_ascii_digit());
+    version.split('.').take_while(|part| is_number(part)).count() >= 2 && version.split('.').all(is_whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_of_the_program() {
+        for tag in ["v0.11.0", "0.12.3", "1.8", "v0.5.3.post1-cu128", "24.05-py3", "v0.10.1rc1", "2.4.0_ubuntu22"] {
+            assert!(names_version(tag), "{tag}");
+        }
+        for tag in [
+            "server-cuda12.4",
+            "cu12.8",
+            "py3.11-torch2.4",
+            "release-1.2",
+            "v1.x-rocm6.2",
+            "1.2.x",
+            "v1-2.3",
+            "1",
+            "1.",
+            "v",
+            "",
+        ] {
+            assert!(!names_version(tag), "{tag}");
+        }
+    }
 }

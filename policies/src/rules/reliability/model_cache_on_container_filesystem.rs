@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
+use crate::node::Node;
 use crate::profile::{ContainerProfile, Download, Place};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
@@ -78,7 +79,7 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
         }
         let finding = RULE.finding(container.path().clone(), message(pod, container, known, download));
         // Two servers of a pod may not be meant to share what they download.
-        let fix = findings.is_empty().then(|| fix(pod, container, download)).flatten();
+        let fix = findings.is_empty().then(|| fix(pod, container, known, download)).flatten();
         findings.push(match fix {
             Some(fix) => finding.with_fix(fix),
             None => finding,
@@ -109,11 +110,66 @@ fn message(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfile, d
     }
 }
 
-fn fix(pod: &Pod<'_>, container: &Container<'_>, download: &Download<'_>) -> Option<Fix> {
-    let directory = download.directory.as_ref().filter(|_| !pod.is_gang() && pod.volume(VOLUME).is_none())?;
+fn fix(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfile, download: &Download<'_>) -> Option<Fix> {
+    let usual = &known.runtime.as_ref()?.model_cache.paths;
+    let directory = download.directory.as_ref().filter(|path| usual.contains(path) || is_for_data(path))?;
+    if pod.is_gang() || pod.volume(VOLUME).is_some() || is_claim_template(pod) {
+        return None;
+    }
     let edits = vec![
         pod.spec().get("volumes").append(json!({"name": VOLUME, "emptyDir": {}})),
         container.get("volumeMounts").append(json!({"name": VOLUME, "mountPath": directory})),
     ];
     Some(Fix::r#unsafe("keep the weights in an `emptyDir`", edits))
+}
+
+/// Whether a directory is one where images keep data alone: an empty volume over any other may hide programs.
+fn is_for_data(path: &str) -> bool {
+    let mut parts = path.strip_prefix('/').unwrap_or_default().trim_end_matches('/').split('/');
+    let plain = |part: &str| !matches!(part, "" | "." | "..") && !part.contains(':');
+    let of_data = match parts.next() {
+        Some("data" | "models" | "cache") => true,
+        Some("mnt") => parts.clone().next().is_some(),
+        Some("root") => parts.next() == Some(".cache"),
+        Some("home") => parts.next().is_some_and(plain) && parts.next() == Some(".cache"),
+        _ => false,
+    };
+    of_data && parts.all(plain)
+}
+
+/// Whether each replica has a claim of the name that the repair gives its volume.
+fn is_claim_template(pod: &Pod<'_>) -> bool {
+    let templates = Node::root(pod.object()).walk(&["spec", "volumeClaimTemplates"]);
+    templates.items().any(|template| template.walk(&["metadata", "name"]).value().as_str() == Some(VOLUME))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_volume_hides_no_programs() {
+        for path in ["/data", "/models/", "/cache/hf", "/mnt/disk", "/root/.cache/huggingface", "/home/vllm/.cache"] {
+            assert!(is_for_data(path), "{path}");
+        }
+        for path in [
+            "",
+            "/",
+            "/mnt",
+            "/mnt/",
+            "/root",
+            "/home/vllm",
+            "/home//.cache",
+            "/usr/local",
+            "/opt/conda",
+            "/etc",
+            "/vllm-workspace",
+            "/data/../usr",
+            "/models/a:b",
+            "/data//hf",
+            "models",
+        ] {
+            assert!(!is_for_data(path), "{path}");
+        }
+    }
 }

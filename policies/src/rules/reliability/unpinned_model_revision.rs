@@ -3,7 +3,7 @@
 use crate::catalog::Runtime;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::profile::{Start, is_on_hub};
+use crate::profile::{Start, is_from_hub, may_come_another_way};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -57,8 +57,8 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (container, known) in pod.ai_containers() {
         let Some(runtime) = known.runtime.as_ref().filter(|_| known.sure && known.serves) else { continue };
-        let on_hub = known.model.as_ref().is_some_and(|model| is_on_hub(&model.name));
-        let Some(start) = pod.start(known).filter(|_| on_hub) else { continue };
+        let on_hub = known.model.as_ref().is_some_and(|model| is_from_hub(container, &model.name));
+        let Some(start) = pod.start(known).filter(|start| on_hub && !may_come_another_way(start)) else { continue };
         let Some(branch) = unpinned(runtime, &start) else { continue };
         let flag = runtime.model.revision.flags.first().map_or("--revision", String::as_str);
         let what = if branch { "by a branch" } else { "without a revision" };

@@ -7,7 +7,7 @@ use crate::container::{Container, covers};
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::node::{list, text};
-use crate::profile::Start;
+use crate::profile::{Start, is_from_hub};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::shell::Setting;
 use crate::workload::Pod;
@@ -77,10 +77,14 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
             continue;
         }
         let Some(start) = pod.start(known) else { continue };
+        // Nothing is downloaded of a model that is there; names of one part are a hub's too.
+        let is_there = |name: &str| name.contains('/') && !is_from_hub(container, name);
+        let loads = !known.model.as_ref().is_some_and(|model| is_there(&model.name));
         let blocked: Vec<String> = runtime
             .writes
             .iter()
             .filter(|path| is_used(path, pod, container, &start) && !is_writable(path, pod, container))
+            .filter(|path| loads || !runtime.model_cache.paths.iter().any(|cache| covers(cache, path)))
             .map(|path| format!("`{path}`"))
             .collect();
         if blocked.is_empty() {

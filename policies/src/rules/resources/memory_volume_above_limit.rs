@@ -74,8 +74,9 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     if volumes.is_empty() {
         return Vec::new();
     }
-    let running = pod.containers().iter().filter(|container| container.is_long_running());
-    let mut findings: Vec<Finding> = running.filter_map(|container| check_container(container, &volumes)).collect();
+    let running: Vec<_> = pod.containers().iter().filter(|container| container.is_long_running()).collect();
+    let found = running.iter().filter_map(|container| check_container(container, &running, &volumes));
+    let mut findings: Vec<Finding> = found.collect();
     // Containers that share a volume need it said once.
     let mut seen = Vec::new();
     findings.retain(|finding| {
@@ -86,9 +87,18 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-fn check_container(container: &Container<'_>, volumes: &[MemoryVolume<'_>]) -> Option<Finding> {
-    let limit = container.limit("memory").filter(|limit| *limit > Quantity::ZERO)?;
-    let written = || volumes.iter().filter(|volume| volume.is_written_by(container));
+fn check_container(
+    container: &Container<'_>,
+    running: &[&Container<'_>],
+    volumes: &[MemoryVolume<'_>],
+) -> Option<Finding> {
+    let limit = memory(container)?;
+    // What containers share is filled by that which has the memory for it; its neighbours read, or write little.
+    let fills = |volume: &MemoryVolume<'_>| {
+        let mut writers = running.iter().filter(|other| volume.is_written_by(other));
+        volume.is_written_by(container) && writers.all(|other| memory(other).is_some_and(|other| other <= limit))
+    };
+    let written = || volumes.iter().filter(|volume| fills(volume));
     let sum = written().filter_map(|volume| volume.size_limit).fold(Quantity::ZERO, Quantity::add);
     if sum < limit {
         return None;
@@ -100,4 +110,8 @@ fn check_container(container: &Container<'_>, volumes: &[MemoryVolume<'_>]) -> O
         container.title()
     );
     Some(RULE.finding(largest.limit_node().path().clone(), message))
+}
+
+fn memory(container: &Container<'_>) -> Option<Quantity> {
+    container.limit("memory").filter(|limit| *limit > Quantity::ZERO)
 }

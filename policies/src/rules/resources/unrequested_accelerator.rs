@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::catalog::{Completion, Role};
-use crate::container::Container;
+use crate::container::{Container, covers};
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
 use crate::node::{list, text};
@@ -84,13 +84,29 @@ fn sees(pod: &Pod<'_>, container: &Container<'_>, at: usize, context: &Context<'
     let invocation = pod.invocations().get(at)?;
     let image = invocation.image.as_ref()?;
     let own = context.catalog().runtime_by_image(image)?;
-    let for_cpu = |text: &str| text.contains("cpu");
     let may_see = own.runtime.id == runtime.id
         && own.sure
         && !invocation.environment.is_open()
-        && !for_cpu(image.path)
-        && !image.tag.is_some_and(for_cpu);
+        && !is_for_others(image.path)
+        && !image.tag.is_some_and(is_for_others)
+        && !is_given_devices(pod, container);
     may_see.then_some(Sees::ByImage)
+}
+
+/// Whether a name of an image tells that it is built for the CPU or the devices of another vendor.
+fn is_for_others(name: &str) -> bool {
+    const OTHERS: &[&str] =
+        &["cpu", "rocm", "hip", "vulkan", "xpu", "musa", "intel", "sycl", "openvino", "npu", "cann", "ascend"];
+    OTHERS.iter().any(|word| name.contains(word))
+}
+
+/// Whether the container is given devices of the node by path, `/dev/kfd` or `/dev/dri`, and so takes those.
+fn is_given_devices(pod: &Pod<'_>, container: &Container<'_>) -> bool {
+    list(container.value(), "volumeMounts").iter().filter_map(|mount| text(mount, "name")).any(|name| {
+        let path = pod.volume(name).map(|volume| volume.walk(&["hostPath", "path"]));
+        path.and_then(|path| path.value().as_str())
+            .is_some_and(|path| covers("/dev", path) && !covers("/dev/shm", path))
+    })
 }
 
 fn finding(container: &Container<'_>, sees: Sees) -> Finding {
