@@ -311,15 +311,21 @@ impl<'a> Command<'a> {
 
     /// What the flag `name` is set to, where it stands last. Dashes and underscores within are alike.
     pub fn flag(&self, name: &str) -> Option<Flag<'_>> {
+        self.any_flag(&[name]).map(|(_, flag)| flag)
+    }
+
+    /// What the last of these flags, all of them names of one setting, is set to, and the name that it has there.
+    pub fn any_flag<'n, N: AsRef<str>>(&self, names: &'n [N]) -> Option<(&'n str, Flag<'_>)> {
+        if names.is_empty() {
+            return None;
+        }
         for (at, word) in self.words.iter().enumerate().rev() {
             let (written, value) = match word.text.split_once('=') {
                 Some((written, value)) if written.starts_with('-') => (written, Some(value)),
                 _ => (word.text.as_ref(), None),
             };
-            if !same_flag(written, name) {
-                continue;
-            }
-            return Some(match value {
+            let Some(name) = names.iter().map(AsRef::as_ref).find(|name| same_flag(written, name)) else { continue };
+            let flag = match value {
                 Some(value) if word.known => Flag::Set(value),
                 Some(value) => Flag::Unknown(value),
                 None => match self.words.get(at + 1) {
@@ -332,14 +338,10 @@ impl<'a> Command<'a> {
                     }
                     _ => Flag::Bare,
                 },
-            });
+            };
+            return Some((name, flag));
         }
         None
-    }
-
-    /// What the last of these flags is set to, with the name that was written first in `names` on a draw.
-    pub fn any_flag<'s>(&'s self, names: &[String]) -> Option<Flag<'s>> {
-        names.iter().find_map(|name| self.flag(name))
     }
 }
 

@@ -442,7 +442,7 @@ impl<'a> Pod<'a> {
     /// Over how many devices the program recognised in one of the containers spreads its model, where that can be told.
     /// `known` is an entry of this pod's [`profile`](Self::profile).
     pub fn spread(&self, known: &ContainerProfile) -> Option<Spread> {
-        let spread = |known: &ContainerProfile| Spread::of(known.runtime.as_ref()?, &self.start(known)?);
+        let spread = |known: &ContainerProfile| Spread::of(known, &self.start(known)?);
         let all = self.spreads.get_or_init(|| self.profile().containers.iter().map(spread).collect());
         all.get(known.index).copied().flatten()
     }

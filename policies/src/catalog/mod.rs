@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 pub use accelerator::{Accelerator, Counting, DeviceClass};
 pub use endpoint::{ProbeKind, Slow, Unfit};
 pub use kind::{AnnotationValues, Completion, DeviceFields, Fields, Kind, Template, TemplateForm};
-pub use node::{NodeLabel, Nodes, Spot};
+pub use node::{HealthTaint, NodeLabel, Nodes, Spot};
 pub use operator::{Marker, Operator, Operators, OwnerKind};
 pub use recognise::{CommandMatch, ImageMatch, LookAlike};
 pub use role::Role;

@@ -18,7 +18,7 @@ pub struct Nodes {
     pub spot: Vec<Spot>,
     /// Taints put on a node while it is repaired, repartitioned or removed: tolerating them lands a pod on it.
     #[serde(default)]
-    pub health_taints: Vec<String>,
+    pub health_taints: Vec<HealthTaint>,
 }
 
 /// A node label.
@@ -33,6 +33,17 @@ pub struct NodeLabel {
     /// Whether it is not confirmed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unsure: bool,
+}
+
+/// A taint that no workload should tolerate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HealthTaint {
+    /// Its key.
+    pub key: String,
+    /// Its effect, where that is known: a toleration of another effect does nothing.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub effect: Option<String>,
 }
 
 /// How one cloud marks spare capacity.

@@ -394,6 +394,9 @@ pub struct Parallelism {
     /// Settings under which copies take no devices of their own.
     #[serde(default, skip_serializing_if = "is_default")]
     pub data_within_when: Condition,
+    /// Whether a model in a directory may bring degrees of its own, as compiled engines do.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub in_model: bool,
     /// Whether it uses one device, however many there are, unless it is told to use more.
     #[serde(default, skip_serializing_if = "is_default")]
     pub one_by_default: bool,

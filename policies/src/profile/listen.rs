@@ -42,8 +42,7 @@ impl<'s, 'a> Start<'s, 'a> {
 
 impl<'s> Start<'s, '_> {
     fn flag(&self, names: &[String]) -> Option<(String, Flag<'s>)> {
-        let command = self.command?;
-        names.iter().find_map(|name| command.flag(name).map(|flag| (name.clone(), flag)))
+        self.command?.any_flag(names).map(|(name, flag)| (name.to_owned(), flag))
     }
 
     fn env(&self, names: &[String]) -> Option<(String, Result<&'s str, ()>)> {

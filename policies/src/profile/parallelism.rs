@@ -4,11 +4,12 @@
 use super::ContainerProfile;
 use super::listen::Start;
 use super::recognition::claims;
-use crate::catalog::{Accelerator, Catalog, Counting, Runtime};
+use crate::catalog::{Accelerator, Catalog, Counting, Parallelism};
 use crate::container::Container;
 use crate::quantity::Quantity;
 use crate::shell::{Command, Environment, Flag, Setting, basename};
 use crate::workload::Pod;
+use serde_json::Value;
 
 /// How a program spreads a model over devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,8 @@ pub struct Spread {
 
 impl Spread {
     /// What a program was told; `None` where that is not known, or not all of it can be seen.
-    pub fn of(runtime: &Runtime, start: &Start<'_, '_>) -> Option<Self> {
+    pub fn of(known: &ContainerProfile, start: &Start<'_, '_>) -> Option<Self> {
+        let runtime = known.runtime.as_ref()?;
         let facts = &runtime.parallelism;
         if facts.unsure || facts.tensor.is_empty() && facts.tensor_env.is_empty() {
             return None;
@@ -39,8 +41,12 @@ impl Spread {
         if let Some(command) = start.command
             && (command.hidden.is_some()
                 || command.conditional
-                || runtime.config_flags.iter().any(|flag| command.flag(flag).is_some()))
+                || runtime.config_flags.iter().any(|flag| command.flag(flag).is_some())
+                || is_abbreviated(facts, command))
         {
+            return None;
+        }
+        if facts.in_model && known.model.as_ref().is_none_or(|model| model.name.starts_with(['/', '.'])) {
             return None;
         }
         if start.holds(&facts.unclear_when) != Some(false) {
@@ -72,7 +78,7 @@ impl Spread {
             nodes,
             here: engine.saturating_mul(copies).div_ceil(nodes),
             exact: local.is_some() || !copies_elsewhere,
-            elsewhere: start.holds(&facts.elsewhere_when) != Some(false),
+            elsewhere: start.holds(&facts.elsewhere_when) != Some(false) || joins_ray(start.container),
         })
     }
 
@@ -82,17 +88,39 @@ impl Spread {
     }
 }
 
+/// Whether the beginning of a degree's flag stands for all of it, as Python's argparse allows it.
+fn is_abbreviated(facts: &Parallelism, command: &Command<'_>) -> bool {
+    let all = || [&facts.tensor, &facts.pipeline, &facts.data, &facts.data_local, &facts.nodes].into_iter().flatten();
+    let dash = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    command.words.iter().any(|word| {
+        let written = word.text.split('=').next().unwrap_or_default();
+        let begins = |flag: &String| {
+            written.len() <= flag.len()
+                && flag.bytes().zip(written.bytes()).all(|(one, other)| dash(one) == dash(other))
+        };
+        written.len() > 3
+            && written.starts_with("--")
+            && all().any(begins)
+            && !all().any(|flag| flag.len() == written.len() && begins(flag))
+    })
+}
+
+/// Whether a hook joins the container to a Ray cluster, whose devices the program may then use.
+fn joins_ray(container: &Container<'_>) -> bool {
+    let command = container.value().pointer("/lifecycle/postStart/exec/command").and_then(Value::as_array);
+    let Some(command) = command else { return false };
+    let words: Vec<&str> = command.iter().filter_map(Value::as_str).flat_map(str::split_whitespace).collect();
+    words.windows(2).any(|pair| basename(pair[0]) == "ray" && pair[1] == "start")
+}
+
 /// A degree that flags or variables give, 1 where they are not there; `None` where a variable may come from elsewhere.
 fn degree(start: &Start<'_, '_>, environment: &Environment<'_>, flags: &[String], variables: &[String]) -> Option<u64> {
-    let by_flag = || {
-        let command = start.command?;
-        flags.iter().find_map(|flag| command.flag(flag))
-    };
+    let by_flag = || start.command?.any_flag(flags);
     if by_flag().is_none() && !variables.is_empty() && environment.is_open() {
         return None;
     }
     match by_flag() {
-        Some(Flag::Set(_)) | None => start.degree(flags, variables).filter(|degree| *degree > 0),
+        Some((_, Flag::Set(_))) | None => start.degree(flags, variables).filter(|degree| *degree > 0),
         Some(_) => None,
     }
 }
@@ -215,7 +243,7 @@ mod tests {
         let object = Object::new(&object, Catalog::builtin());
         let pod = &object.pods()[0];
         let known = pod.profile().main()?;
-        Spread::of(known.runtime.as_ref()?, &pod.start(known)?)
+        Spread::of(known, &pod.start(known)?)
     }
 
     fn vllm(flags: &str) -> Option<(u64, u64, bool)> {
@@ -227,6 +255,7 @@ mod tests {
     fn degrees_multiply() {
         assert_eq!(vllm("--model m"), Some((1, 1, true)));
         assert_eq!(vllm("--model m -tp 4 -pp 2"), Some((8, 8, true)));
+        assert_eq!(vllm("--model m --tensor-parallel-size 4 -tp 1"), Some((1, 1, true)));
         assert_eq!(vllm("--model m -tp 2 --data-parallel-size 4"), Some((8, 8, true)));
         assert_eq!(vllm("--model m -tp 2 --data-parallel-size 8 --data-parallel-size-local 2"), Some((4, 16, true)));
         assert_eq!(vllm("--model m -tp 2 --data-parallel-size 8 --data-parallel-rank 3"), Some((2, 16, false)));
@@ -238,6 +267,8 @@ mod tests {
         assert_eq!(vllm("--model m --config /etc/vllm.yaml"), None);
         assert_eq!(vllm("--model m -tp $(GPUS)"), None);
         assert_eq!(vllm("--model m -tp auto"), None);
+        assert_eq!(vllm("--model m --tensor-parallel 4"), None);
+        assert_eq!(vllm("--model m --omni"), None);
         assert_eq!(vllm("--model m -tp 0"), None);
         assert_eq!(vllm("--model m -tp 2 --nnodes $(SIZE)"), None);
         assert_eq!(spread("ollama/ollama:0.11.0", &["serve"]), None);
@@ -253,7 +284,7 @@ mod tests {
             let object = Object::new(&object, Catalog::builtin());
             let pod = &object.pods()[0];
             let known = pod.profile().main()?;
-            let spread = Spread::of(known.runtime.as_ref()?, &pod.start(known)?)?;
+            let spread = Spread::of(known, &pod.start(known)?)?;
             Some((spread.here, spread.total()))
         };
         assert_eq!(sglang("--tp 16 --nnodes 2 --node-rank 0"), Some((8, 16)));

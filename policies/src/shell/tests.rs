@@ -116,7 +116,16 @@ fn flags_are_found_however_they_are_written() {
     assert_eq!(command.flag("--headless"), Some(Flag::Bare));
     assert_eq!(command.flag("--host"), Some(Flag::Unknown("$(HOST)")));
     assert_eq!(command.flag("--por"), None);
-    assert_eq!(command.any_flag(&phrase("--http-port --port")), Some(Flag::Set("2")));
+    assert_eq!(command.any_flag(&phrase("--http-port --port")), Some(("--port", Flag::Set("2"))));
+}
+
+#[test]
+fn of_the_names_of_one_setting_the_last_counts() {
+    let container = json!({"args": ["--tensor-parallel-size", "4", "-tp", "1"]});
+    let line = read(&container);
+    let names = phrase("--tensor-parallel-size -tp");
+    assert_eq!(line.commands[0].any_flag(&names), Some(("-tp", Flag::Set("1"))));
+    assert_eq!(line.commands[0].any_flag::<String>(&[]), None);
 }
 
 #[test]

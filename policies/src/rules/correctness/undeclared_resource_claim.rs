@@ -1,5 +1,7 @@
 //! `undeclared-resource-claim`: a container uses a device claim that the pod does not have.
 
+use serde_json::Value;
+
 use crate::catalog::Completion;
 use crate::container::ContainerRole;
 use crate::context::Context;
@@ -77,7 +79,9 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
                 continue;
             };
             let decided = pod.operator().is_some() || pod.is_completed(Completion::Resources);
-            if !pod.has_spec() || decided || partial() || unclear() {
+            // The configurations that an LLMInferenceService names are merged into its pods, claims among them.
+            let merged = !list(pod.object().get("spec").unwrap_or(&Value::Null), "baseRefs").is_empty();
+            if !pod.has_spec() || merged || decided || partial() || unclear() {
                 return Vec::new();
             }
             let object = declared.iter().find(|claim| {

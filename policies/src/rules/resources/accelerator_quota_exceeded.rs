@@ -1,9 +1,11 @@
 //! `accelerator-quota-exceeded`: a workload that alone asks for more accelerators than its namespace may have.
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::inventory::{Quota, Sight, nearest};
-use crate::node::{Node, integer};
+use crate::node::{Node, integer, text};
 use crate::object::Object;
 use crate::path::Path;
 use crate::quantity::Quantity;
@@ -25,8 +27,9 @@ pub static RULE: Rule = Rule {
 A [ResourceQuota](https://kubernetes.io/docs/concepts/policy/resource-quotas/#quota-for-extended-resources) with \
 `requests.nvidia.com/gpu` counts the accelerators of all pods of its namespace, those that are Pending among them. Pods beyond it \
 are not created at all: the Deployment looks well, and its events tell of `exceeded quota`. It is an error where the replicas \
-times what each asks for is more than the quota; a warning where the most that an autoscaler may make is, or where there is no \
-room for the new pod with which each rollout begins. Either the quota or the numbers are wrong, which a person must tell.",
+times what each asks for is more than the quota, or not even one pod of a job has room; a warning where the pods of a job have \
+no room side by side, where the most that an autoscaler may make is more, or where there is no room for the new pod with which \
+each rollout begins. Either the quota or the numbers are wrong, which a person must tell.",
     bad: "\
 apiVersion: apps/v1
 kind: Deployment
@@ -97,11 +100,20 @@ spec:
     check: Check::Object(check),
 };
 
+/// Controllers that a kind names as its own in `managedBy`.
+const OWN_CONTROLLERS: &[&str] = &[
+    "jobset.sigs.k8s.io/jobset-controller",
+    "kubeflow.org/mpi-operator",
+    "kubeflow.org/training-operator",
+    "kubernetes.io/job-controller",
+    "ray.io/kuberay-operator",
+    "trainer.kubeflow.org/trainjob-controller",
+];
+
 fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(namespace) = object.identity().namespace.or(context.namespace) else { return Vec::new() };
     if object.pods().iter().all(|pod| pod.containers().iter().all(|one| one.accelerators(context.catalog()).is_empty()))
         || object.definition().is_some_and(|kind| kind.never_mutate)
-        || object.value().pointer("/spec/suspend") == Some(&serde_json::Value::Bool(true))
     {
         return Vec::new();
     }
@@ -118,20 +130,31 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
 
 fn check_resource(object: &Object<'_>, resource: &str, quotas: &[&Quota], context: &Context<'_>) -> Option<Finding> {
     let key = format!("requests.{resource}");
-    // One that is about some pods only may not be about these; several of one name are variants, and the largest counts.
-    let known = quotas.iter().filter(|quota| !quota.scoped).filter_map(|quota| Some((quota.most(&key)?, quota)));
-    let (most, quota) = known.max_by(|one, other| one.0.cmp(&other.0))?;
+    // One that is about some pods only may not be about these; several of one name are variants, of which the
+    // largest counts. All names must be kept to.
+    let known: Vec<_> =
+        quotas.iter().filter(|quota| !quota.scoped).filter_map(|quota| Some((quota.most(&key)?, quota))).collect();
+    let is_largest =
+        |most: Quantity, quota: &Quota| !known.iter().any(|(other, one)| one.name == quota.name && *other > most);
+    let largest = known.iter().filter(|(most, quota)| is_largest(*most, quota));
+    let (most, quota) = *largest.min_by(|one, other| one.0.cmp(&other.0))?;
     let allowed = most.value();
     let exceeds = |count: i64| Quantity::units(count) > most;
     let total = total(object, resource, context);
     let at = place(object, resource)?;
     let name = &quota.name;
     if exceeds(total) {
-        let message = format!(
-            "its pods ask for {total} `{resource}` in all and the quota `{name}` allows {allowed}: those beyond it are never \
-             created"
-        );
-        return Some(RULE.finding(at, message));
+        // Where pods end, or others start them, they may run in turns, unless not even one has room.
+        let is_certain = |pod: &Pod<'_>| {
+            let lasts = pod.is_pod() || matches!(pod.controller(), Controller::ReplicaSet | Controller::StatefulSet);
+            count(pod, context) > 0 && (lasts || exceeds(asked(pod, resource)))
+        };
+        let certain = object.pods().iter().any(is_certain);
+        let follows = if certain { "those beyond it are never created" } else { "some wait until others have ended" };
+        let message =
+            format!("its pods ask for {total} `{resource}` in all and the quota `{name}` allows {allowed}: {follows}");
+        let finding = RULE.finding(at, message);
+        return Some(if certain { finding } else { finding.at_most(Severity::Warning) });
     }
     let [pod] = object.pods() else { return None };
     let each = asked(pod, resource);
@@ -167,13 +190,17 @@ fn check_resource(object: &Object<'_>, resource: &str, quotas: &[&Quota], contex
 /// What all pods that are surely made ask for in all.
 fn total(object: &Object<'_>, resource: &str, context: &Context<'_>) -> i64 {
     let wanted = object.pods().iter().map(|pod| count(pod, context).saturating_mul(asked(pod, resource)));
-    // Of templates of pods that come in groups some may stand for no pod at all.
-    let grouped = object.definition().is_some_and(|kind| kind.templates.iter().any(|one| one.group_size.is_some()));
+    // Of templates of pods that come in groups some may stand for no pod at all, and some may wait for the end of others.
+    let grouped = object.definition().is_some_and(|kind| kind.templates.iter().any(|one| one.group_size.is_some()))
+        || object.pods().iter().any(waits);
     if grouped { wanted.max().unwrap_or(0) } else { wanted.fold(0, i64::saturating_add) }
 }
 
 /// How many pods of a template there are at the least at a time; none where that is not known.
 fn count(pod: &Pod<'_>, context: &Context<'_>) -> i64 {
+    if is_held(pod) {
+        return 0;
+    }
     let declared = fewest(pod, context);
     if pod.controller() != Controller::Job || pod.is_pod() {
         return declared.unwrap_or(0).max(0);
@@ -181,6 +208,27 @@ fn count(pod: &Pod<'_>, context: &Context<'_>) -> i64 {
     let job = pod.root().parent().and_then(|spec| spec.get(pod.object()));
     let completions = job.and_then(|job| integer(job.get("completions"))).unwrap_or(i64::MAX);
     declared.unwrap_or(1).min(completions).max(0)
+}
+
+/// What stands above the pod in its object, from the nearest on.
+fn above<'a>(pod: &Pod<'a>) -> impl Iterator<Item = &'a Value> + use<'a> {
+    let object = pod.object();
+    std::iter::successors(pod.root().parent(), Path::parent).filter_map(move |path| path.get(object))
+}
+
+/// Whether the pod is not made for now, or in another cluster: it is suspended, or somebody else's to make.
+fn is_held(pod: &Pod<'_>) -> bool {
+    above(pod).any(|level| {
+        [Some(level), level.get("runPolicy")].into_iter().flatten().any(|level| {
+            level.get("suspend") == Some(&Value::Bool(true))
+                || text(level, "managedBy").is_some_and(|name| !OWN_CONTROLLERS.contains(&name))
+        })
+    })
+}
+
+/// Whether the pod is made when others have come so far.
+fn waits(pod: &Pod<'_>) -> bool {
+    above(pod).any(|level| level.get("dependsOn").is_some_and(|others| !others.is_null()))
 }
 
 /// How much of `resource` one pod asks for.

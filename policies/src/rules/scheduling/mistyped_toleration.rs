@@ -21,10 +21,10 @@ pub static RULE: Rule = Rule {
     since: "0.1.0",
     needs: Needs::Pod,
     rationale: "\
-A toleration counts for the taint whose key it spells exactly. Any other key is accepted and does nothing, so that one wrong \
-letter leaves the pod Pending for ever on a cluster that looks right \
+A toleration counts for the taint whose key it spells exactly. Any other key is accepted and does nothing, so that with one wrong \
+letter the pod is not placed where that taint is, unless an admission plugin of the cluster adds the right toleration \
 ([Kubernetes: taints and tolerations](https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/)). What is \
-found is a key that is a letter or two away from the taint of the accelerator that the pod asks for, while no other toleration \
+found is a key that is one letter, or a `.com`, away from the taint of the accelerator that the pod asks for, while no other toleration \
 covers that taint.",
     bad: "\
 apiVersion: v1
@@ -86,10 +86,18 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
             let place = toleration.node.get("key");
             let message = format!(
                 "tolerates `{}`, which is no taint that is known, and asks for {resource}, whose nodes are tainted with \
-                 `{key}`: it stays Pending there",
+                 `{key}`: unless the cluster adds that toleration, as GKE does, the pod stays Pending",
                 toleration.key
             );
-            let fix = Fix::r#unsafe(format!("tolerate the taint `{key}`"), vec![place.set(json!(key))]);
+            // The value that the taint has is not known, and neither is it that of another key.
+            let mut edits = vec![place.set(json!(key))];
+            if !toleration.exists {
+                edits.push(toleration.node.get("operator").set(json!("Exists")));
+            }
+            if !toleration.node.get("value").is_absent() {
+                edits.push(toleration.node.get("value").remove());
+            }
+            let fix = Fix::r#unsafe(format!("tolerate the taint `{key}`"), edits);
             let finding = RULE.finding(place.path().clone(), message).with_fix(fix);
             if !findings.iter().any(|other: &Finding| other.at == finding.at) {
                 findings.push(finding);
@@ -99,14 +107,27 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Whether `written` was most likely meant to be `key`: the domain without its ending, or one or two letters away.
+/// Whether `written` was most likely meant to be `key`: the domain without its ending, or one letter away.
 fn is_mistyped(written: &str, key: &str) -> bool {
-    // Names of their own, which other device plugins and clusters use.
-    const OTHERS: &[&str] =
-        &["nvidia.com/vgpu", "nvidia.com/pgpu", "nvidia.com/sgpu", "nvidia.com/npu", "nvidia.com/dpu"];
     // The distance costs time in the square of the length.
-    if written.len() > 60 || OTHERS.contains(&written) || !written.contains('/') {
+    if written.len() > 60 {
         return false;
     }
-    key.replace(".com/", "/") == written || strsim::damerau_levenshtein(written, key) <= 2
+    let (Some((domain, name)), Some((own_domain, own_name))) = (written.rsplit_once('/'), key.rsplit_once('/')) else {
+        return false;
+    };
+    let is_one_away = |one: &str, other: &str| strsim::damerau_levenshtein(one, other) == 1;
+    if name == own_name {
+        return own_domain.strip_suffix(".com") == Some(domain) || is_one_away(domain, own_domain);
+    }
+    // Another letter in, before or behind a short name makes another device: `npu`, `vgpu`, `gpu2`.
+    let letters = |name: &str| {
+        let mut letters: Vec<u8> = name.bytes().collect();
+        letters.sort_unstable();
+        letters
+    };
+    let is_same_device = || {
+        name.len() < own_name.len() || name.strip_suffix('s') == Some(own_name) || letters(name) == letters(own_name)
+    };
+    domain == own_domain && is_one_away(name, own_name) && is_same_device()
 }

@@ -1,7 +1,10 @@
 //! `surplus-gpu-toleration`: a pod that needs no accelerator may be placed on the nodes that have them.
 
+use serde_json::Value;
+
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
+use crate::node::text;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -72,19 +75,27 @@ const PROVISIONED: &[&str] = &[
     "cluster-autoscaler.kubernetes.io/consume-provisioning-request",
 ];
 
+/// Whether the pod says itself on which nodes, or beside which pods, it must be.
+fn is_sent(pod: &Pod<'_>) -> bool {
+    let spec = pod.spec().value();
+    let beside = spec.pointer("/affinity/podAffinity/requiredDuringSchedulingIgnoredDuringExecution");
+    !labels::wanted(pod).is_empty()
+        || beside.and_then(Value::as_array).is_some_and(|terms| !terms.is_empty())
+        || text(spec, "nodeName").is_some_and(|name| !name.is_empty())
+}
+
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let catalog = context.catalog();
     let surplus: Vec<_> = tolerations::of(pod)
         .filter(|toleration| toleration.key.contains('/') && tolerations::is_accelerator_taint(toleration.key, catalog))
         .collect();
     let Some(first) = surplus.first() else { return Vec::new() };
-    let known = |key: &str| catalog.nodes().accelerator_labels.iter().any(|label| label.key == key);
     if !demand::is_whole(pod)
         || demand::may_use(pod)
         || demand::is_node_agent(pod)
-        // One that is sent there on purpose is another matter.
+        // One that is sent somewhere is sent there on purpose.
         || PROVISIONED.iter().any(|annotation| pod.annotation(annotation).is_some())
-        || labels::insists(&labels::wanted(pod), |wanted| known(wanted.key)).is_some()
+        || is_sent(pod)
     {
         return Vec::new();
     }

@@ -1,5 +1,6 @@
 //! `unhealthy-node-toleration`: work on accelerators that may be placed on nodes that are being repaired or removed.
 
+use crate::catalog::HealthTaint;
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
@@ -61,8 +62,13 @@ spec:
 
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let unhealthy = &context.catalog().nodes().health_taints;
+    let counts = |toleration: &tolerations::Toleration<'_>, taint: &HealthTaint| {
+        let effect = taint.effect.as_deref();
+        toleration.key == taint.key
+            && (toleration.effect.is_empty() || effect.is_none_or(|one| one == toleration.effect))
+    };
     let suspects: Vec<_> = tolerations::of(pod)
-        .filter(|toleration| toleration.is_of_everything() || unhealthy.iter().any(|key| key == toleration.key))
+        .filter(|toleration| toleration.is_of_everything() || unhealthy.iter().any(|taint| counts(toleration, taint)))
         .collect();
     let asks = || pod.containers().iter().any(|container| !demand::asked(container, context.catalog()).is_empty());
     if suspects.is_empty() || !asks() || demand::is_node_agent(pod) {
