@@ -6,6 +6,7 @@
 
 mod autoscaling;
 mod budgets;
+mod customizations;
 mod devices;
 mod namespaces;
 mod network;
@@ -22,6 +23,7 @@ use serde_json::Value;
 use crate::catalog::Catalog;
 use crate::node::{is_placeholder, text};
 use crate::object::Identity;
+use customizations::Customization;
 
 pub use autoscaling::{Autoscaler, Measure, VerticalAutoscaler};
 pub use budgets::Budget;
@@ -83,6 +85,7 @@ pub struct Inventory {
     local_queues: Vec<LocalQueue>,
     cluster_queues: Vec<ClusterQueue>,
     flavors: Vec<Flavor>,
+    customizations: Vec<Customization>,
     asked: Asked,
 }
 
@@ -214,6 +217,9 @@ impl Inventory {
             ("kueue.x-k8s.io", "LocalQueue") => self.local_queues.push(LocalQueue::of(source)),
             ("kueue.x-k8s.io", "ClusterQueue") => self.cluster_queues.push(ClusterQueue::of(source)),
             ("kueue.x-k8s.io", "ResourceFlavor") => self.flavors.push(Flavor::of(source)),
+            ("kustomize.config.k8s.io", "Kustomization" | "Component") => {
+                self.customizations.push(Customization::of(source));
+            }
             _ => self.add_workload(source, catalog),
         }
     }
@@ -239,6 +245,7 @@ impl Inventory {
             local_queues,
             cluster_queues,
             flavors,
+            customizations,
         } = other;
         self.budgets.extend(budgets);
         self.autoscalers.extend(autoscalers);
@@ -255,6 +262,7 @@ impl Inventory {
         self.local_queues.extend(local_queues);
         self.cluster_queues.extend(cluster_queues);
         self.flavors.extend(flavors);
+        self.customizations.extend(customizations);
     }
 
     fn answer<T>(&self, found: Vec<T>) -> Sight<Vec<T>> {
@@ -349,6 +357,7 @@ mod tests {
             ("kueue.x-k8s.io/v1beta1", "LocalQueue"),
             ("kueue.x-k8s.io/v1beta1", "ClusterQueue"),
             ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"),
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
         ];
         let target = json!({"kind": "Deployment", "name": "llm"});
         let objects = kinds.map(|(version, kind)| {
@@ -384,6 +393,7 @@ mod tests {
             ("kueue.x-k8s.io/v1beta1", "LocalQueue"),
             ("kueue.x-k8s.io/v1beta1", "ClusterQueue"),
             ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"),
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
             ("apps/v1", "Deployment"),
         ] {
             for wrong in [json!(null), json!(7), json!("text"), json!([1, {}]), json!({"spec": 7, "ports": [7, {}]})] {

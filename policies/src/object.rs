@@ -92,10 +92,29 @@ impl<'a> Object<'a> {
         &self.flat
     }
 
+    /// Whether it says of itself that it is a patch, by one of the directives of strategic merge patches: such an object
+    /// names what it changes, and is none by itself. It looks at everything, so ask last.
+    pub fn is_patch(&self) -> bool {
+        is_patch(self.value)
+    }
+
     /// The pod under which `at` lies, when there is one.
     pub fn pod_at(&self, at: &Path) -> Option<&Pod<'a>> {
         self.pods
             .iter()
             .find(|pod| pod.root().contains(at) || pod.metadata().is_some_and(|metadata| metadata.path().contains(at)))
+    }
+}
+/// Whether a directive of strategic merge patches stands anywhere in a value.
+fn is_patch(value: &Value) -> bool {
+    let directive = |key: &str| {
+        matches!(key, "$patch" | "$retainKeys")
+            || key.starts_with("$setElementOrder/")
+            || key.starts_with("$deleteFromPrimitiveList/")
+    };
+    match value {
+        Value::Object(map) => map.iter().any(|(key, value)| directive(key) || is_patch(value)),
+        Value::Array(items) => items.iter().any(is_patch),
+        _ => false,
     }
 }

@@ -94,9 +94,16 @@ const REMOVALS: &[Removal] = &[
     Removal {
         group: "networking.k8s.io",
         versions: &["v1beta1"],
-        kinds: &["Ingress", "IngressClass"],
+        kinds: &["Ingress"],
         minor: 22,
         instead: "write `networking.k8s.io/v1`, where each path has a `pathType` and `backend.service`",
+    },
+    Removal {
+        group: "networking.k8s.io",
+        versions: &["v1beta1"],
+        kinds: &["IngressClass"],
+        minor: 22,
+        instead: "write `networking.k8s.io/v1`",
     },
     Removal {
         group: "admissionregistration.k8s.io",
@@ -227,6 +234,13 @@ const REMOVALS: &[Removal] = &[
         instead: "write `flowcontrol.apiserver.k8s.io/v1`",
     },
     Removal {
+        group: "resource.k8s.io",
+        versions: &["v1alpha2"],
+        kinds: &["ResourceClaim", "ResourceClaimTemplate", "ResourceClass"],
+        minor: 31,
+        instead: "write `resource.k8s.io/v1`, where requests name a DeviceClass",
+    },
+    Removal {
         group: "flowcontrol.apiserver.k8s.io",
         versions: &["v1beta3"],
         kinds: &["FlowSchema", "PriorityLevelConfiguration"],
@@ -251,6 +265,11 @@ pub(super) fn removal(identity: Identity<'_>) -> Option<&'static Removal> {
 fn check(object: &Object<'_>, _: &Context<'_>) -> Vec<Finding> {
     let identity = object.identity();
     let Some(removal) = removal(identity) else { return Vec::new() };
+    // What says that it is a patch, or holds nothing but metadata as one of annotations does, is no object by itself.
+    let mut fields = object.root().entries().map(|(field, _)| field);
+    if object.is_patch() || fields.all(|field| matches!(field, "apiVersion" | "kind" | "metadata")) {
+        return Vec::new();
+    }
     let node = object.root().get("apiVersion");
     let message = format!(
         "`{}` of {} is gone since Kubernetes 1.{}; {}",

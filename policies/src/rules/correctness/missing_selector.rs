@@ -23,7 +23,9 @@ In `apps/v1` a Deployment, StatefulSet, DaemonSet or ReplicaSet must say by whic
 [selector is required](https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#selector), is no longer taken \
 from the template's labels, and cannot be changed afterwards, so that choosing it is the author's: the repair, all labels of the \
 template as in the old API versions, is unsafe. A patch, which leaves out what it does not change, is no workload: one is \
-told by containers without an image, and by the workload of the same name that it patches.",
+told by containers without an image, by the workload of the same name that it patches, by directives such as `$patch`, and by \
+a Kustomization in sight. One that [adds labels](https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/labels/) \
+fills the selector in.",
     bad: "\
 apiVersion: apps/v1
 kind: Deployment
@@ -72,7 +74,7 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
         Some(_) => false,
     };
     let nothing = workload.selector.is_absent() || workload.selector.value().is_object();
-    if !nothing || !empty("matchLabels") || !empty("matchExpressions") || !workload.is_whole() {
+    if !nothing || !empty("matchLabels") || !empty("matchExpressions") || !workload.is_whole(object, context) {
         return Vec::new();
     }
     let identity = object.identity();
@@ -83,6 +85,10 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     }
     let labels: Map<String, Value> = workload.pod.labels().map(|(key, value)| (key.to_owned(), value.into())).collect();
+    // A Kustomization beside it may name it as a patch in a way that is not in sight.
+    if labels.is_empty() && context.inventory.is_customized(context.origin) {
+        return Vec::new();
+    }
     let kind = identity.kind;
     let at = workload.selector.path().clone();
     if labels.is_empty() {

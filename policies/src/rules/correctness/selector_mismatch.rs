@@ -15,7 +15,7 @@ pub static RULE: Rule = Rule {
     severity: Severity::Error,
     scope: Scope::Any,
     since: "0.1.0",
-    needs: Needs::Object,
+    needs: Needs::Inventory,
     rationale: "\
 A Deployment, StatefulSet, DaemonSet or ReplicaSet finds its pods by its selector, so the API server refuses one whose \
 template's labels [do not match it](https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#selector). There is \
@@ -60,14 +60,14 @@ spec:
     check: Check::Object(check),
 };
 
-fn check(object: &Object<'_>, _: &Context<'_>) -> Vec<Finding> {
+fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(workload) = selecting(object) else { return Vec::new() };
     // An empty or absent selector is another rule's.
     let Some(selector) = Selector::from_value(workload.selector.value()).filter(|selector| !selector.is_empty()) else {
         return Vec::new();
     };
     let (pod, kind) = (workload.pod, object.identity().kind);
-    if selector.matches(|key| pod.label(key)) || !workload.is_whole() || workload.is_template() {
+    if selector.matches(|key| pod.label(key)) || workload.is_template() || !workload.is_whole(object, context) {
         return Vec::new();
     }
     let Some(metadata) = pod.metadata() else { return Vec::new() };

@@ -1,5 +1,6 @@
 //! What the rules on selectors of workloads share: which kinds must have one, and what of the object is there to judge.
 
+use crate::context::Context;
 use crate::node::Node;
 use crate::object::Object;
 use crate::workload::Pod;
@@ -26,9 +27,13 @@ pub(super) fn selecting<'o, 'a>(object: &'o Object<'a>) -> Option<Selecting<'o, 
 
 impl Selecting<'_, '_> {
     /// Whether this looks like a whole workload and not like a patch of one, which names what it changes and leaves the
-    /// rest out: every container has its image.
-    pub(super) fn is_whole(&self) -> bool {
+    /// rest out: every container has its image, and nothing says that it is a patch or gets labels and selector from a
+    /// Kustomization.
+    pub(super) fn is_whole(&self, object: &Object<'_>, context: &Context<'_>) -> bool {
         self.pod.containers().iter().all(|container| container.image().is_some() && !container.name().is_empty())
+            && !object.is_patch()
+            && !context.inventory.is_patch(context.origin)
+            && !context.inventory.is_labelled_by_kustomization(context.origin)
     }
 
     /// Whether a label or the selector is still to be filled in.
