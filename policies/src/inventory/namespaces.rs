@@ -33,8 +33,16 @@ impl Namespace {
     }
 }
 
-/// The classes that every cluster has.
-const BUILTIN_PRIORITY_CLASSES: &[&str] = &["system-cluster-critical", "system-node-critical"];
+/// The classes that every cluster has, and those that platforms and their operators bring along.
+const BUILTIN_PRIORITY_CLASSES: &[&str] = &[
+    "system-cluster-critical",
+    "system-node-critical",
+    // Managed Prometheus of GKE.
+    "gmp-critical",
+    "kubevirt-cluster-critical",
+    "longhorn-critical",
+    "openshift-user-critical",
+];
 
 impl Inventory {
     /// The Namespace of this name. Where several are in sight whose labels differ, variants for several environments, it

@@ -1,5 +1,7 @@
 //! Services: which pods they select, on which ports, and from where they can be reached.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use super::{Inventory, Sight, Source, entries, may_meet};
@@ -23,7 +25,7 @@ pub struct Service {
     /// Whether it has no address of its own, and its name leads to the pods.
     pub headless: bool,
     /// Whether it can be reached from outside the cluster's network: by a load balancer that is not kept internal by one
-    /// of the clouds' annotations, by ports of the nodes, or by external addresses.
+    /// of the clouds' annotations, a class or a private address, by ports of the nodes, or by external addresses.
     pub external: bool,
     /// Whether it names the addresses that its load balancer lets in, and these are not all.
     pub limited: bool,
@@ -90,6 +92,28 @@ const INTERNAL: &[(&str, &[&str])] = &[
     ("service.kubernetes.io/qcloud-loadbalancer-internal-subnetid", &[]),
 ];
 
+/// How the annotations start that are for load balancers of one's own network, where addresses are seldom on the Internet.
+const OWN_NETWORK: &[&str] = &[
+    "metallb.universe.tf/",
+    "metallb.io/",
+    "lbipam.cilium.io/",
+    "io.cilium/",
+    "kube-vip.io/",
+    "purelb.io/",
+    "tailscale.com/",
+];
+
+/// The annotations that ask for an address.
+const ADDRESSES: &[&str] = &[
+    "service.beta.kubernetes.io/azure-load-balancer-ipv4",
+    "service.beta.kubernetes.io/azure-load-balancer-ipv6",
+    "service.beta.kubernetes.io/aws-load-balancer-private-ipv4-addresses",
+];
+
+/// The classes of load balancers that are on the Internet unless an annotation says otherwise; AWS' own are looked at apart.
+const PUBLIC_CLASSES: &[&str] =
+    &["service.k8s.aws/nlb", "eks.amazonaws.com/nlb", "networking.gke.io/l4-regional-external"];
+
 const AWS_TYPE: &str = "service.beta.kubernetes.io/aws-load-balancer-type";
 const AWS_SCHEME: &str = "service.beta.kubernetes.io/aws-load-balancer-scheme";
 const RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
@@ -116,7 +140,7 @@ impl Service {
             ports: list(spec, "ports").iter().map(ServicePort::of).collect(),
             kind,
             headless: text(spec, "clusterIP") == Some("None"),
-            external: opened || !list(spec, "externalIPs").is_empty(),
+            external: opened || list(spec, "externalIPs").iter().filter_map(Value::as_str).any(is_public),
             limited: kind == ServiceKind::LoadBalancer && is_limited(source),
         }
     }
@@ -155,7 +179,30 @@ fn is_internal(source: Source<'_>) -> bool {
     // AWS' own controller, which these choose, makes internal ones unless it is told otherwise.
     let own_controller = matches!(source.annotation(AWS_TYPE), Some("external" | "nlb-ip"))
         || matches!(text(source.spec, "loadBalancerClass"), Some("service.k8s.aws/nlb" | "eks.amazonaws.com/nlb"));
-    annotated || own_controller && source.annotation(AWS_SCHEME).is_none()
+    let class = text(source.spec, "loadBalancerClass").is_some_and(|class| !PUBLIC_CLASSES.contains(&class));
+    let annotations = source.object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    let own_network = annotations.and_then(Value::as_object).is_some_and(|annotations| {
+        annotations.keys().any(|key| OWN_NETWORK.iter().any(|prefix| key.starts_with(prefix)))
+    });
+    let address = text(source.spec, "loadBalancerIP");
+    let addresses = address.into_iter().chain(ADDRESSES.iter().filter_map(|key| source.annotation(key)));
+    let private = addresses.filter(|address| !address.is_empty()).any(|address| !is_public(address));
+    annotated || own_controller && source.annotation(AWS_SCHEME).is_none() || class || own_network || private
+}
+
+/// Whether an address is one of the Internet; what cannot be read is not known to be.
+fn is_public(address: &str) -> bool {
+    match address.trim().parse() {
+        Ok(IpAddr::V4(address)) => {
+            let [first, second, ..] = address.octets();
+            let shared = first == 100 && second & 0xc0 == 64;
+            !(address.is_private() || address.is_loopback() || address.is_link_local() || shared)
+        }
+        Ok(IpAddr::V6(address)) => {
+            !(address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local())
+        }
+        Err(_) => false,
+    }
 }
 
 fn is_limited(source: Source<'_>) -> bool {
@@ -266,6 +313,19 @@ mod tests {
         let aws = json!({"type": "LoadBalancer", "loadBalancerClass": "service.k8s.aws/nlb"});
         assert!(!external(json!({}), &aws));
         assert!(external(json!({AWS_SCHEME: "internet-facing"}), &aws));
+        for class in ["tailscale", "example.com/own"] {
+            assert!(!external(json!({}), &json!({"type": "LoadBalancer", "loadBalancerClass": class})), "{class}");
+        }
+        for key in ["metallb.universe.tf/loadBalancerIPs", "lbipam.cilium.io/ips", "kube-vip.io/loadbalancerIPs"] {
+            assert!(!external(json!({key: "198.51.100.7"}), &balancer), "{key}");
+        }
+        for (address, expected) in
+            [("10.0.0.9", false), ("100.64.1.1", false), ("fd00::1", false), ("${IP}", false), ("203.0.113.4", true)]
+        {
+            let asked = json!({"type": "LoadBalancer", "loadBalancerIP": address});
+            assert_eq!(external(json!({}), &asked), expected, "{address}");
+            assert_eq!(external(json!({}), &json!({"externalIPs": [address]})), expected, "{address}");
+        }
     }
 
     #[test]

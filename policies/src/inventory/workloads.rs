@@ -1,5 +1,7 @@
 //! Workloads, as far as the objects that are about them must know them: how many pods, with which labels and accelerators.
 
+use serde_json::Value;
+
 use super::{Inventory, Sight, Source, Target, may_meet, nearest};
 use crate::catalog::Catalog;
 use crate::object::{Identity, Object};
@@ -30,6 +32,8 @@ pub struct Sighted {
     pub accelerators: Vec<(String, i64)>,
     /// The model server that runs in its pods, where they ask for accelerators.
     pub server: Option<ModelServer>,
+    /// Whether its pods are in the network of their nodes, which policies do not restrict.
+    pub host_network: bool,
     labels: Vec<(String, String)>,
 }
 
@@ -101,6 +105,7 @@ impl Inventory {
                 sets_replicas: pod.sets_replicas(),
                 scalable: object.definition().is_some_and(|kind| kind.scalable),
                 devices,
+                host_network: pod.spec().value().get("hostNetwork") == Some(&Value::Bool(true)),
                 server: ModelServer::of(pod, devices),
                 accelerators: asked.into_iter().map(|asked| (asked.resource, asked.count)).collect(),
                 labels: pod.labels().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),

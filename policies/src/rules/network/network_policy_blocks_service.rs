@@ -138,6 +138,10 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(selector) = Selector::from_value(&json!({"matchLabels": labels.value()})) else { return Vec::new() };
     let selected = context.inventory.workloads_selected(&selector, identity.namespace, context.origin);
     let Sight::Present(workloads) = selected else { return Vec::new() };
+    // What a policy means to pods in the network of their nodes is undefined, and most plugins let them be.
+    if workloads.iter().any(|workload| workload.host_network) {
+        return Vec::new();
+    }
     let policies: Vec<_> = workloads.iter().map(|workload| policies_of(workload, context)).collect();
     // Where some of the pods are open, the Service still leads somewhere.
     if !policies.iter().all(|policies| closes(policies, identity.namespace, context.origin)) {

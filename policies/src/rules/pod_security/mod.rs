@@ -60,11 +60,23 @@ fn enforced(namespace: &Namespace) -> Option<PodSecurity> {
 /// The version of the *restricted* standard that the pod is held to and can be judged by; nothing where another level is in
 /// force, where the whole pod is not in sight, or where an operator writes the security context.
 fn restricted(pod: &Pod<'_>, context: &Context<'_>) -> Option<PodSecurityVersion> {
-    if !pod.has_spec() || pod.is_completed(crate::catalog::Completion::SecurityContext) {
+    if !pod.has_spec() || pod.is_completed(crate::catalog::Completion::SecurityContext) || is_filled_in(pod) {
         return None;
     }
     let standard = in_force(pod, context);
     (standard.level == PodSecurityLevel::Restricted).then_some(standard.version)
+}
+
+/// Whether another object or a setting of the cluster may fill in what the pod leaves out: runtimes are templates for the
+/// workloads that name them, and Knative can be told to secure its pods (`secure-pod-defaults`).
+fn is_filled_in(pod: &Pod<'_>) -> bool {
+    let owner = pod.owner();
+    match owner.group {
+        "serving.kserve.io" => matches!(owner.kind, "ServingRuntime" | "ClusterServingRuntime"),
+        "trainer.kubeflow.org" => matches!(owner.kind, "TrainingRuntime" | "ClusterTrainingRuntime"),
+        "serving.knative.dev" => true,
+        _ => false,
+    }
 }
 
 /// Whether the pod says that its nodes run Windows, for which Linux' own controls do not count.

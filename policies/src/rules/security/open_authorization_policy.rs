@@ -21,8 +21,8 @@ pub static RULE: Rule = Rule {
 The rules of an [AuthorizationPolicy](https://istio.io/latest/docs/reference/config/security/authorization-policy/) are joined by \
 *or*: a request is let in when one of them matches. `from` in one rule and `to` in the next therefore does not mean *from there to \
 here*, but *from there to anywhere, and from anywhere to here*. Put `from`, `to` and `when` that belong together into one rule. An \
-empty rule beside others makes them pointless. Rules that open paths for health, metrics or login only, and conditions on who calls, \
-are let be.",
+empty rule beside others makes them pointless. Rules that open paths for health, metrics or login only, or the method `OPTIONS`, and \
+conditions on who calls, are let be.",
     bad: "\
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -103,12 +103,23 @@ fn check(object: &Object<'_>, _: &Context<'_>) -> Vec<Finding> {
 
 /// Whether a rule opens only what everybody may see: paths for probes, metrics, documents and logging in.
 fn is_public(rule: &Node<'_>) -> bool {
-    const WORDS: &[&str] = &[
+    const SEGMENTS: &[&str] = &[
         "health",
+        "healthz",
+        "healthy",
+        "healthcheck",
+        "health-check",
+        "health_check",
         "ready",
+        "readyz",
+        "readiness",
         "live",
+        "livez",
+        "liveness",
+        "alive",
         "ping",
         "startup",
+        "startupz",
         "metrics",
         "stats",
         "version",
@@ -116,10 +127,13 @@ fn is_public(rule: &Node<'_>) -> bool {
         "static",
         "docs",
         "openapi",
+        "swagger",
+        "redoc",
         "login",
         "logout",
         "auth",
         "oauth",
+        "oauth2",
         "callback",
         "well-known",
         "favicon",
@@ -128,11 +142,21 @@ fn is_public(rule: &Node<'_>) -> bool {
     let public = |path: &Value| {
         path.as_str().is_some_and(|path| {
             let path = path.to_ascii_lowercase();
-            path == "/" || WORDS.iter().any(|word| path.contains(word))
+            // The extension of a file and the wildcard at an end are no part of a name.
+            let name = |segment: &str| {
+                let segment = segment.trim_matches('*').trim_start_matches('.');
+                SEGMENTS.contains(&segment.split('.').next().unwrap_or_default())
+            };
+            path == "/" || path.split('/').any(name)
         })
     };
     list(rule.value(), "to").iter().all(|to| {
         let paths = to.get("operation").map(|operation| list(operation, "paths")).unwrap_or_default();
+        let methods = to.get("operation").map(|operation| list(operation, "methods")).unwrap_or_default();
+        // What browsers ask before a request of another origin carries no credentials, and runs nothing.
+        if !methods.is_empty() && methods.iter().all(|method| method.as_str() == Some("OPTIONS")) {
+            return true;
+        }
         let ports = to.get("operation").map(|operation| list(operation, "ports")).unwrap_or_default();
         // A port of its own, as that of metrics or webhooks, is opened on purpose.
         !paths.is_empty() && paths.iter().all(public) || paths.is_empty() && !ports.is_empty()

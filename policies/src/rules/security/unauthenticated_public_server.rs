@@ -3,7 +3,7 @@
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::inventory::{PortName, Service, ServiceKind, Sight};
+use crate::inventory::{NetworkPolicy, PortName, Service, ServiceKind, Sight};
 use crate::profile::{ContainerProfile, Start};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
@@ -104,7 +104,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let Some(known) = pod.profile().containers.get(index).filter(|known| known.sure && known.runtime.is_some()) else {
         return Vec::new();
     };
-    if pod.labels().next().is_none() || is_meshed(pod) || container.has_placeholders() {
+    if pod.labels().next().is_none() || is_meshed(pod, context) || container.has_placeholders() {
         return Vec::new();
     }
     let namespace = pod.owner().namespace;
@@ -121,7 +121,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     });
     // One finding tells of the worst way in.
     let worst = exposing.min_by_key(|service| service.kind != ServiceKind::LoadBalancer);
-    let worst = worst.filter(|_| is_open(pod, known));
+    let shielded = || known.port.is_some_and(|port| is_shielded(pod, port.into(), context));
+    let worst = worst.filter(|_| is_open(pod, known) && !shielded());
     worst.into_iter().map(|service| tell(service, container, known)).collect()
 }
 
@@ -143,11 +144,46 @@ fn folder(path: &str) -> Option<&str> {
 }
 
 /// Whether a mesh puts a proxy before the server, whose policies may ask.
-fn is_meshed(pod: &Pod<'_>) -> bool {
+fn is_meshed(pod: &Pod<'_>, context: &Context<'_>) -> bool {
     let on = |value: Option<&str>| matches!(value, Some("true" | "enabled"));
     on(pod.label("sidecar.istio.io/inject"))
         || on(pod.annotation("sidecar.istio.io/inject"))
         || on(pod.annotation("linkerd.io/inject"))
+        || pod.label("istio.io/rev").is_some()
+        || pod.label("sidecar.istio.io/inject") != Some("false")
+            && context.inventory.namespaces().any(|namespace| {
+                is_near(Some(&namespace.name), &namespace.origin, pod, context)
+                    && (namespace.label("istio-injection") == Some("enabled")
+                        || namespace.label("istio.io/rev").is_some()
+                        || namespace.label("istio.io/dataplane-mode") == Some("ambient"))
+            })
+}
+
+/// Whether something of this namespace, seen at `origin`, is about the pod: it is of the namespace that the pod names, or
+/// lies in its folder.
+fn is_near(namespace: Option<&str>, origin: &str, pod: &Pod<'_>, context: &Context<'_>) -> bool {
+    let own = pod.owner().namespace;
+    match (own, namespace) {
+        (Some(own), Some(namespace)) => own == namespace,
+        _ => folder(origin) == folder(context.origin),
+    }
+}
+
+/// Whether network policies on the pod let in named peers only.
+fn is_shielded(pod: &Pod<'_>, port: i64, context: &Context<'_>) -> bool {
+    let policies = match context.inventory.network_policies_of(pod.owner().namespace, |key| pod.label(key)) {
+        Sight::Present(policies) => policies,
+        Sight::Absent | Sight::Unknown => return false,
+    };
+    let restricting: Vec<_> = policies
+        .into_iter()
+        .filter(|policy| policy.restricts_ingress)
+        .filter(|policy| is_near(policy.namespace.as_deref(), &policy.origin, pod, context))
+        .collect();
+    let opens = |policy: &&NetworkPolicy| {
+        policy.ingress.iter().any(|rule| rule.from_anywhere && rule.lets_in(Some(port), None, "TCP"))
+    };
+    !restricting.is_empty() && !restricting.iter().any(opens)
 }
 
 /// Whether the server surely lets in whoever comes.
