@@ -25,6 +25,8 @@ pub struct Autoscaler {
     pub utilization_of: Vec<String>,
     /// Whether it is KEDA's, which can scale to none.
     pub keda: bool,
+    /// Whether annotations tell KEDA to let the replicas be.
+    pub paused: bool,
 }
 
 /// What an autoscaler goes by.
@@ -34,6 +36,8 @@ pub enum Measure {
     Resource {
         /// The resource, such as `cpu`.
         name: String,
+        /// The container whose use it is; `None` for that of the whole pod.
+        container: Option<String>,
         /// Whether the use is measured against the request, and not as an amount of its own.
         utilization: bool,
     },
@@ -52,8 +56,8 @@ pub struct VerticalAutoscaler {
     /// How it brings in what it recommends: `Off`, `Initial`, `Recreate`, `InPlaceOrRecreate` or the old `Auto`, which is
     /// `Recreate`. That is also the default.
     pub mode: String,
-    /// The resources it decides on, in whichever container; none where it is off for all it names.
-    pub controls: Vec<String>,
+    /// What it decides on in each container that its policy names, `*` being those that are not named.
+    controls: Vec<(String, Vec<String>)>,
 }
 
 impl Autoscaler {
@@ -70,12 +74,14 @@ impl Autoscaler {
             written => integer(written),
         };
         let scaler = Self::new(source, floor, ceiling, measures_of_keda(source.spec))?;
-        Some(Self { keda: true, ..scaler })
+        let paused = source.annotation("autoscaling.keda.sh/paused-replicas").is_some()
+            || source.annotation("autoscaling.keda.sh/paused").is_some_and(|paused| paused != "false");
+        Some(Self { keda: true, paused, ..scaler })
     }
 
     fn new(source: Source<'_>, floor: i64, ceiling: Option<i64>, measures: Vec<Measure>) -> Option<Self> {
         let utilization_of = measures.iter().filter_map(|measure| match measure {
-            Measure::Resource { name, utilization: true } => Some(name.clone()),
+            Measure::Resource { name, utilization: true, .. } => Some(name.clone()),
             _ => None,
         });
         Some(Self {
@@ -87,6 +93,7 @@ impl Autoscaler {
             utilization_of: utilization_of.collect(),
             measures,
             keda: false,
+            paused: false,
         })
     }
 
@@ -117,6 +124,16 @@ impl VerticalAutoscaler {
     /// Its namespace, when it names one.
     pub fn namespace(&self) -> Option<&str> {
         self.target.namespace.as_deref()
+    }
+
+    /// Whether it decides on `resource` of `container`, or of any container.
+    pub fn decides_on(&self, resource: &str, container: Option<&str>) -> bool {
+        let policy = |name: &str| self.controls.iter().find(|(container, _)| container == name);
+        let sets = |(_, resources): &(String, Vec<String>)| resources.iter().any(|name| name == resource);
+        match container {
+            None => self.controls.iter().any(sets),
+            Some(name) => policy(name).or_else(|| policy("*")).is_some_and(sets),
+        }
     }
 }
 
@@ -149,7 +166,7 @@ impl Inventory {
 fn measures_of_hpa(spec: &Value) -> Vec<Measure> {
     let metrics = list(spec, "metrics");
     if metrics.is_empty() {
-        return vec![Measure::Resource { name: "cpu".to_owned(), utilization: true }];
+        return vec![Measure::Resource { name: "cpu".to_owned(), container: None, utilization: true }];
     }
     metrics.iter().map(measure_of_hpa).collect()
 }
@@ -165,7 +182,8 @@ fn measure_of_hpa(metric: &Value) -> Measure {
         text(target, "type") == Some("Utilization") || target.get("averageUtilization").is_some()
     });
     let utilization = nested || resource.get("targetAverageUtilization").is_some();
-    Measure::Resource { name: name.to_owned(), utilization }
+    let container = text(resource, "container").map(str::to_owned);
+    Measure::Resource { name: name.to_owned(), container, utilization }
 }
 
 /// The same of a KEDA ScaledObject, whose `cpu` and `memory` triggers measure utilisation unless they say otherwise.
@@ -176,38 +194,40 @@ fn measures_of_keda(spec: &Value) -> Vec<Measure> {
             Some(name @ ("cpu" | "memory")) => {
                 let metadata_type = trigger.get("metadata").and_then(|metadata| text(metadata, "type"));
                 let metric = text(trigger, "metricType").or(metadata_type).unwrap_or("Utilization");
-                Measure::Resource { name: name.to_owned(), utilization: metric == "Utilization" }
+                let container = trigger.get("metadata").and_then(|metadata| text(metadata, "containerName"));
+                Measure::Resource {
+                    name: name.to_owned(),
+                    container: container.map(str::to_owned),
+                    utilization: metric == "Utilization",
+                }
             }
             _ => Measure::Other,
         })
         .collect()
 }
 
-/// The resources that a `resourcePolicy` leaves to the autoscaler: CPU and memory unless the containers say otherwise.
-/// Containers that it does not name beside others are not counted, as nothing tells whether there are any.
-fn controlled(policy: &Value) -> Vec<String> {
+/// The resources that a `resourcePolicy` leaves to the autoscaler in each container: CPU and memory unless it says
+/// otherwise. Containers that it does not name beside others are not counted, as nothing tells whether there are any.
+fn controlled(policy: &Value) -> Vec<(String, Vec<String>)> {
     let both = || vec!["cpu".to_owned(), "memory".to_owned()];
     let containers = list(policy, "containerPolicies");
     if containers.is_empty() {
-        return both();
+        return vec![("*".to_owned(), both())];
     }
-    let mut controls: Vec<String> = Vec::new();
-    for container in containers {
+    let resources = |container: &Value| {
         // YAML reads an `Off` without quotes as a boolean.
         if matches!(container.get("mode"), Some(Value::Bool(false))) || text(container, "mode") == Some("Off") {
-            continue;
+            return Vec::new();
         }
-        let named = match container.get("controlledResources") {
+        match container.get("controlledResources") {
             Some(Value::Array(named)) => texts(named),
             _ => both(),
-        };
-        for resource in named {
-            if !controls.contains(&resource) {
-                controls.push(resource);
-            }
         }
-    }
-    controls
+    };
+    containers
+        .iter()
+        .map(|container| (text(container, "containerName").unwrap_or_default().to_owned(), resources(container)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -241,7 +261,7 @@ mod tests {
     }
 
     fn resource(name: &str, utilization: bool) -> Measure {
-        Measure::Resource { name: name.to_owned(), utilization }
+        Measure::Resource { name: name.to_owned(), container: None, utilization }
     }
 
     #[test]
@@ -277,7 +297,7 @@ mod tests {
             found.measures,
             [
                 resource("memory", false),
-                resource("cpu", true),
+                Measure::Resource { name: "cpu".to_owned(), container: Some("a".to_owned()), utilization: true },
                 resource("cpu", true),
                 other.clone(),
                 other.clone(),
@@ -328,7 +348,38 @@ mod tests {
         ] {
             let found = vpa(&spec);
             assert_eq!((found.mode.as_str(), found.namespace()), (mode, None), "{spec}");
-            assert_eq!(found.controls, controls, "{spec}");
+            for resource in ["cpu", "memory"] {
+                assert_eq!(found.decides_on(resource, None), controls.contains(&resource), "{spec}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vertical_autoscaler_goes_by_the_policy_of_each_container() {
+        let found = vpa(&json!({"resourcePolicy": {"containerPolicies": [
+            {"containerName": "server", "mode": "Off"}, {"containerName": "proxy", "controlledResources": ["cpu"]}]}}));
+        let cpu = |container: &str| found.decides_on("cpu", Some(container));
+        assert_eq!((cpu("server"), cpu("proxy"), cpu("other")), (false, true, false));
+        let found = vpa(&json!({"resourcePolicy": {"containerPolicies": [
+            {"containerName": "*"}, {"containerName": "server", "controlledResources": ["memory"]}]}}));
+        let cpu = |container: &str| found.decides_on("cpu", Some(container));
+        assert_eq!((cpu("server"), cpu("other")), (false, true));
+        assert!(vpa(&json!({})).decides_on("memory", Some("server")));
+    }
+
+    #[test]
+    fn a_scaled_object_may_be_paused() {
+        for (annotations, paused) in [
+            (json!({}), false),
+            (json!({"autoscaling.keda.sh/paused": "false"}), false),
+            (json!({"autoscaling.keda.sh/paused": "true"}), true),
+            (json!({"autoscaling.keda.sh/paused-replicas": "2"}), true),
+        ] {
+            let object = json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
+                "metadata": {"name": "k", "annotations": annotations}, "spec": {"scaleTargetRef": {"name": "llm"}}});
+            let inventory = whole(&[object]);
+            let found = inventory.autoscalers_of(LLM, None).present().unwrap();
+            assert_eq!(found[0].paused, paused, "{annotations}");
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::context::Context;
 use crate::finding::Finding;
 use crate::job::Job;
+use crate::node::is_placeholder;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -68,7 +69,9 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
         "OnFailure" if policy.as_str().is_some() && !job.spec().get("podFailurePolicy").is_absent() => {
             "with a `podFailurePolicy` the API server takes only `restartPolicy: Never`"
         }
-        _ => return Vec::new(),
+        "" | "Always" | "OnFailure" | "Never" => return Vec::new(),
+        text if is_placeholder(text) => return Vec::new(),
+        _ => "is no restart policy that there is, and the API server refuses it: a Job's is Never or OnFailure",
     };
     vec![RULE.finding(policy.path().clone(), message)]
 }

@@ -62,7 +62,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let found = processes::of(pod, context.catalog());
     found
         .into_iter()
-        .filter(|found| found.processes > 0 && found.processes < found.devices)
+        .filter(|found| found.alone && found.processes > 0 && found.processes < found.devices)
         .map(|found| {
             let message = format!(
                 "{}, and {} {} accelerators: {} of them stay idle",

@@ -92,11 +92,12 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     if names_disruption(policy.value()) {
         return Vec::new();
     }
-    let field =
-        if job.spec().get("backoffLimitPerIndex").is_absent() { "backoffLimit" } else { "backoffLimitPerIndex" };
+    let by_index = !job.spec().get("backoffLimitPerIndex").is_absent();
     let message = if limit == 0 {
+        let (loses, field) =
+            if by_index { ("loses the index", "backoffLimitPerIndex") } else { ("ends the run", "backoffLimit") };
         format!(
-            "one drain, preemption or lost node ends the run: `{field}` is 0 and no podFailurePolicy ignores `DisruptionTarget`"
+            "one drain, preemption or lost node {loses}: `{field}` is 0 and no podFailurePolicy ignores `DisruptionTarget`"
         )
     } else {
         format!(
@@ -105,7 +106,7 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     };
     let mut finding = RULE.finding(policy.path().clone(), message);
     let trains = pod.profile().role == crate::catalog::Role::Training;
-    if limit > 0 || !trains && !spot {
+    if limit > 0 || by_index || !trains && !spot {
         finding = finding.at_most(Severity::Advice);
     }
     // With peers that fail too, or rules that come first, one rule more is not all that is to be decided.
@@ -128,4 +129,41 @@ fn names_disruption(policy: &Value) -> bool {
         .iter()
         .flat_map(|rule| list(rule, "onPodConditions"))
         .any(|condition| text(condition, "type") == Some("DisruptionTarget"))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::inventory::Inventory;
+    use crate::object::Object;
+    use crate::policy::Effective;
+
+    #[test]
+    fn an_index_that_is_lost_is_not_the_run() {
+        let mut job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "sweep"},
+            "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "train",
+                "image": "registry.example.com/finetune:2.1", "command": ["torchrun", "train.py"],
+                "resources": {"limits": {"nvidia.com/gpu": 1}}}]}}}});
+        let (policy, inventory) = (Effective::recommended(), Inventory::whole());
+        let context = Context {
+            policy: &policy,
+            inventory: &inventory,
+            namespace: None,
+            origin: "job.yaml",
+            today: date(2026, 11, 22),
+        };
+        for (field, loses, severity) in [
+            ("backoffLimit", "ends the run", Severity::Warning),
+            ("backoffLimitPerIndex", "loses the index", Severity::Advice),
+        ] {
+            job["spec"].as_object_mut().unwrap().insert(field.to_owned(), json!(0));
+            let object = Object::new(&job, Catalog::builtin());
+            let found = check(&object.pods()[0], &context);
+            assert!(found[0].message.contains(loses), "{field}: {}", found[0].message);
+            assert_eq!(found[0].severity, severity, "{field}");
+        }
+    }
 }

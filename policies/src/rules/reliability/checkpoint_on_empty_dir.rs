@@ -26,7 +26,7 @@ An [emptyDir](https://kubernetes.io/docs/concepts/storage/volumes/#emptydir) out
 container that is restarted in its pod (`restartPolicy: OnFailure`) finds its checkpoints again; the pod that takes the place \
 of one that was drained, preempted, evicted or lost with its node does not, and begins from nothing, as often as the Job \
 tries. And when the run is over, what it made goes with the pod. Checkpoints belong on a PersistentVolumeClaim or in an object \
-store. A directory that another container of the pod mounts too, or that the program uploads, is let be.",
+store. A directory that another container of the pod mounts too, or that the program or a hook uploads, is let be.",
     bad: "\
 apiVersion: batch/v1
 kind: Job
@@ -113,6 +113,10 @@ const UPLOADS: [&str; 12] = [
     "rsync",
     "mc cp",
 ];
+
+/// How the addresses of object stores begin.
+const STORES: [&str; 10] =
+    ["s3://", "s3a://", "gs://", "az://", "abfs://", "abfss://", "wasbs://", "oss://", "hdfs://", "hf://"];
 
 fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     if pod.profile().role != Role::Training || pod.is_pod() {
@@ -235,7 +239,19 @@ fn is_shared(pod: &Pod<'_>, own: &Container<'_>, volume: &str) -> bool {
         .any(|other| list(other.value(), "volumeMounts").iter().any(|mount| text(mount, "name") == Some(volume)))
 }
 
-/// Whether the container's command speaks of taking things elsewhere.
+/// Whether the container's command or hooks speak of taking things elsewhere, or a variable names an object store.
 fn takes_elsewhere(container: &Container<'_>) -> bool {
-    container.command().iter().chain(&container.args()).any(|word| UPLOADS.iter().any(|upload| word.contains(upload)))
+    let uploads = |text: &str| UPLOADS.iter().any(|upload| text.contains(upload));
+    let hook = |name: &str| {
+        let exec = container.value().get("lifecycle").and_then(|hooks| hooks.get(name)?.get("exec"));
+        let words: Vec<&str> =
+            exec.map(|exec| list(exec, "command")).unwrap_or_default().iter().filter_map(Value::as_str).collect();
+        uploads(&words.join(" "))
+    };
+    container.command().iter().chain(&container.args()).any(|word| uploads(word))
+        || ["preStop", "postStart"].into_iter().any(hook)
+        || list(container.value(), "env")
+            .iter()
+            .filter_map(|variable| text(variable, "value"))
+            .any(|value| STORES.iter().any(|store| value.contains(store)))
 }

@@ -3,7 +3,7 @@
 use super::autoscalers::{and, target};
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::inventory::{Sight, nearest};
+use crate::inventory::{Measure, Sight, nearest};
 use crate::object::Object;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 
@@ -111,9 +111,13 @@ fn find(object: &Object<'_>, context: &Context<'_>) -> Option<Finding> {
     }
     let Sight::Present(scalers) = context.inventory.autoscalers_of(target, target.namespace) else { return None };
     for scaler in nearest(scalers, context.origin, |scaler| &scaler.origin) {
-        let mut both: Vec<&str> =
-            own.controls.iter().filter(|name| scaler.utilization_of.contains(name)).map(String::as_str).collect();
-        both.dedup();
+        let mut both: Vec<&str> = Vec::new();
+        for measure in &scaler.measures {
+            let Measure::Resource { name, container, utilization: true } = measure else { continue };
+            if own.decides_on(name, container.as_deref()) && !both.contains(&name.as_str()) {
+                both.push(name);
+            }
+        }
         if both.is_empty() {
             continue;
         }

@@ -29,7 +29,7 @@ pub mod short_checkpoint_grace;
 pub mod short_probe_timeout;
 pub mod short_startup_budget;
 pub mod sidecar_outlives_job;
-mod stopping;
+pub(crate) mod stopping;
 pub mod undeclared_probe_port;
 pub mod unfit_probe_endpoint;
 pub mod unpinned_model_revision;

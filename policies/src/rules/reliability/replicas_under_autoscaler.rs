@@ -106,7 +106,9 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     let namespace = identity.namespace.or(context.namespace);
     let Sight::Present(scalers) = context.inventory.autoscalers_of(identity, namespace) else { return Vec::new() };
     // One in another folder may belong to another project, or to a variant that takes the number out.
-    let Some(scaler) = scalers.into_iter().find(|scaler| is_near(scaler, None, context)) else { return Vec::new() };
+    let Some(scaler) = scalers.into_iter().find(|scaler| !scaler.paused && is_near(scaler, None, context)) else {
+        return Vec::new();
+    };
     let kind = if scaler.keda { "ScaledObject" } else { "HorizontalPodAutoscaler" };
     let message = format!(
         "the {kind} `{}` decides on the replicas, and each apply sets them back to {number} until it has scaled again: leave \

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::finding::Finding;
 use crate::job::Job;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
-use crate::shell::basename;
+use crate::shell::{Command, basename};
 use crate::workload::Pod;
 
 /// The rule.
@@ -106,6 +106,12 @@ const PROGRAMS: [&str; 14] = [
     "tensorboard",
 ];
 
+/// Flags, without their dashes, by which a server does one thing and ends.
+const ONCE: [&str; 6] = ["once", "test", "version", "validate", "dry-run", "help"];
+
+/// The same said by a command, or by the value of a flag.
+const ONCE_WORDS: [&str; 3] = ["validate", "version", "wait"];
+
 /// What stands in the commands of pods that end their helpers themselves.
 const ENDINGS: [&str; 9] = [
     "quitquitquit",
@@ -157,6 +163,7 @@ fn is_endless(pod: &Pod<'_>, index: usize, container: &Container<'_>, context: &
         return true;
     }
     let Some(told) = pod.invocations().get(index) else { return false };
+    let ends = told.line.commands.iter().any(ends_at_once);
     if told.line.has_program {
         // A script may do more than one thing and end when it has.
         let [command] = told.line.commands.as_slice() else { return false };
@@ -164,10 +171,30 @@ fn is_endless(pod: &Pod<'_>, index: usize, container: &Container<'_>, context: &
         if program == "timeout" {
             return false;
         }
-        return !command.conditional && PROGRAMS.contains(&program) || serves(pod, index);
+        return !command.conditional && !ends && PROGRAMS.contains(&program) || serves(pod, index);
     }
-    let named = told.image.as_ref().is_some_and(|image| IMAGES.contains(&image.name()));
-    named && told.line.commands.len() <= 1 || serves(pod, index)
+    let named = |image: &str| {
+        IMAGES.contains(&image)
+            && match told.line.commands.as_slice() {
+                [] => true,
+                // What is no flag may be another program, which the image starts in place of its own.
+                [command] => command.words.first().is_some_and(|word| {
+                    let program = basename(&word.text);
+                    program.starts_with('-') || program == image || PROGRAMS.contains(&program)
+                }),
+                _ => false,
+            }
+    };
+    !ends && told.image.as_ref().is_some_and(|image| named(image.name())) || serves(pod, index)
+}
+
+/// Whether a server is only asked for something that it does once.
+fn ends_at_once(command: &Command<'_>) -> bool {
+    command.words.iter().any(|word| {
+        let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
+        let flag = name.trim_start_matches('-');
+        ONCE_WORDS.contains(&value) || if flag == name { ONCE_WORDS.contains(&name) } else { ONCE.contains(&flag) }
+    })
 }
 
 /// Whether it is a server that is known well enough.

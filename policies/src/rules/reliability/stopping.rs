@@ -27,7 +27,7 @@ pub(super) fn place_of_grace<'a>(pod: &Pod<'a>) -> Option<Node<'a>> {
 
 /// What a container does before it gets the signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PreStop {
+pub(crate) enum PreStop {
     /// Nothing.
     None,
     /// It sleeps for so many seconds and does nothing else.
@@ -44,7 +44,7 @@ pub(super) fn hook<'a>(container: &Container<'a>) -> Node<'a> {
 }
 
 /// What the hook of `container` does.
-pub(super) fn pre_stop(container: &Container<'_>) -> PreStop {
+pub(crate) fn pre_stop(container: &Container<'_>) -> PreStop {
     let hook = container.value().get("lifecycle").and_then(|lifecycle| lifecycle.get("preStop"));
     let Some(hook) = hook.filter(|hook| !hook.is_null()) else { return PreStop::None };
     if let Some(sleep) = hook.get("sleep").filter(|sleep| sleep.is_object()) {

@@ -25,8 +25,37 @@ const VISIBLE: [&str; 5] = [
 ];
 
 /// Flags of mpirun that say how many processes each worker gets.
-const SPREAD: [&str; 9] =
-    ["-npernode", "--npernode", "-N", "-ppn", "--ppn", "--map-by", "-map-by", "-pernode", "--pernode"];
+const SPREAD: [&str; 10] =
+    ["-npernode", "--npernode", "-N", "-ppn", "--ppn", "-perhost", "--map-by", "-map-by", "-pernode", "--pernode"];
+
+/// What tells of another launcher among the words of mpirun.
+const LAUNCHERS: [&str; 4] = ["torchrun", "torch.distributed", "accelerate", "deepspeed"];
+
+/// Programs beside a launcher that use no accelerator, above those whose arguments are only texts.
+const HARMLESS: [&str; 22] = [
+    ":",
+    "aws",
+    "curl",
+    "date",
+    "exit",
+    "export",
+    "gcloud",
+    "git",
+    "gsutil",
+    "hf",
+    "hostname",
+    "huggingface-cli",
+    "ln",
+    "nproc",
+    "nvidia-smi",
+    "set",
+    "sleep",
+    "sysctl",
+    "tar",
+    "true",
+    "ulimit",
+    "wget",
+];
 
 /// Processes and the accelerators that they share.
 #[derive(Debug)]
@@ -41,6 +70,8 @@ pub(crate) struct Processes {
     pub(crate) devices: i64,
     /// Where both are counted: `in the pod`, or on so many workers.
     pub(crate) place: String,
+    /// Whether nothing is seen beside them that may use devices too.
+    pub(crate) alone: bool,
 }
 
 /// A program that starts one process for each accelerator.
@@ -72,14 +103,18 @@ pub(crate) fn of(pod: &Pod<'_>, catalog: &Catalog) -> Vec<Processes> {
 
 fn of_container(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &Catalog) -> Option<Processes> {
     let devices = devices(container, catalog)?;
-    let (launcher, command) = launcher(pod, index)?;
+    let Started { launcher, command, whole } = launcher(pod, index)?;
+    if is_on_cpu(whole) {
+        return None;
+    }
     let (said, processes) = match launcher {
         Launcher::Torchrun => torchrun(pod, &command)?,
         Launcher::Accelerate => accelerate(pod, &command)?,
         Launcher::DeepSpeed => deepspeed(&command)?,
         Launcher::Mpi => return None,
     };
-    Some(Processes { at: container.path().clone(), said, processes, devices, place: "the container has".to_owned() })
+    let place = "the container has".to_owned();
+    Some(Processes { at: container.path().clone(), said, processes, devices, place, alone: is_alone(pod, index) })
 }
 
 /// How many whole accelerators of one sort the container has.
@@ -95,8 +130,17 @@ fn devices(container: &Container<'_>, catalog: &Catalog) -> Option<i64> {
     (count > 0 && quantity == Quantity::from_value(&count.into())?).then_some(count)
 }
 
-/// The only launcher that the container starts, and its own words up to those of the program that it launches.
-fn launcher<'a>(pod: &Pod<'a>, index: usize) -> Option<(Launcher, Command<'a>)> {
+/// A launcher that a container starts.
+struct Started<'p, 'a> {
+    launcher: Launcher,
+    /// Its own words up to those of the program that it launches.
+    command: Command<'a>,
+    /// All that stands there.
+    whole: &'p Command<'a>,
+}
+
+/// The only launcher that the container starts.
+fn launcher<'p, 'a>(pod: &'p Pod<'a>, index: usize) -> Option<Started<'p, 'a>> {
     let told = pod.invocations().get(index)?;
     let mut found = None;
     for command in &told.line.commands {
@@ -114,9 +158,31 @@ fn launcher<'a>(pod: &Pod<'a>, index: usize) -> Option<(Launcher, Command<'a>)> 
         let program = |text: &str| text.ends_with(".py") || text.ends_with(".sh") || matches!(text, "-m" | "--module");
         let first = own.iter().skip(1).position(|word| program(&word.text)).map_or(own.len(), |end| end + 1);
         let words = own[..first].to_vec();
-        found = Some((launcher, Command { words, environment: command.environment.clone(), ..Command::default() }));
+        let own = Command { words, environment: command.environment.clone(), ..Command::default() };
+        found = Some(Started { launcher, command: own, whole: command });
     }
     found
+}
+
+/// Whether the words tell that the processes compute without accelerators, or talk as those do.
+fn is_on_cpu(command: &Command<'_>) -> bool {
+    command.words.iter().any(|word| word.text.to_ascii_lowercase().contains("gloo"))
+        || ["--no-cuda", "--use-cpu", "--cpu"].iter().any(|flag| command.flag(flag).is_some())
+        || command.flag("--device") == Some(Flag::Set("cpu"))
+}
+
+/// Whether nothing stands beside the container's launcher that may use devices too, or hides some of them.
+fn is_alone(pod: &Pod<'_>, index: usize) -> bool {
+    let harmless = |command: &Command<'_>| {
+        command.is_inert()
+            || command.words.first().is_some_and(|word| HARMLESS.contains(&basename(&word.text)))
+            || command.words.iter().take(3).any(|word| word.text == "pip")
+            || command.programs().any(|at| of_program(command, at).is_some())
+    };
+    let shows_all = |command: &Command<'_>| VISIBLE.iter().all(|name| command.environment.get(name) == Setting::Unset);
+    pod.invocations()
+        .get(index)
+        .is_some_and(|told| told.line.commands.iter().all(|command| harmless(command) && shows_all(command)))
 }
 
 /// What the word at `at` starts.
@@ -236,7 +302,7 @@ pub(crate) fn slots(pod: &Pod<'_>, catalog: &Catalog) -> Option<Slots> {
     }
     let (index, container) =
         pod.containers().iter().enumerate().find(|(_, container)| container.role() == ContainerRole::Regular)?;
-    let (launcher, command) = launcher(pod, index)?;
+    let Started { launcher, command, .. } = launcher(pod, index)?;
     let hosts = ["-H", "--host", "-host", "--hostfile", "-hostfile", "--machinefile", "-machinefile"];
     let heeded = launcher == Launcher::Mpi
         && command.words.first().is_some_and(|word| matches!(basename(&word.text), "mpirun" | "mpiexec"))
@@ -261,8 +327,13 @@ fn slots_per_worker(spec: &Node<'_>) -> Option<i64> {
 
 /// What the launcher of an MPIJob starts on its workers.
 fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &Catalog) -> Option<Processes> {
-    let (launcher, command) = launcher(pod, index)?;
+    let Started { launcher, command, whole } = launcher(pod, index)?;
     let spec = Node::root(pod.object()).get("spec");
+    // Of what starts processes by itself mpirun need start only one for each worker.
+    let launches = |text: &str| LAUNCHERS.iter().any(|name| text.contains(name));
+    if is_on_cpu(whole) || whole.words.iter().any(|word| launches(&word.text)) {
+        return None;
+    }
     if launcher != Launcher::Mpi || spec.get("runLauncherAsWorker").value().as_bool() == Some(true) {
         return None;
     }
@@ -287,16 +358,23 @@ fn of_mpi_job(pod: &Pod<'_>, index: usize, container: &Container<'_>, catalog: &
     if worker.containers().iter().any(seen) {
         return None;
     }
+    let spread = SPREAD.iter().any(|flag| command.flag(flag).is_some());
+    let devices = workers.saturating_mul(*devices);
     let (said, processes) = match ranks(&command).ok()? {
+        // Who says how many each worker gets means one process to use several devices, or leaves some out.
+        Some(processes) if spread && processes < devices => return None,
         Some(processes) => (format!("mpirun starts {processes} (`-np`)"), processes),
-        None if SPREAD.iter().any(|flag| command.flag(flag).is_some()) => return None,
+        None if spread => return None,
         None => {
             let all = workers.saturating_mul(slots);
             (format!("mpirun starts {all} ({workers} workers of {slots} slots)"), all)
         }
     };
     let place = format!("the {workers} workers have");
-    Some(Processes { at: container.path().clone(), said, processes, devices: workers.saturating_mul(*devices), place })
+    // A script may start more of them.
+    let script = whole.words.iter().any(|word| word.text.contains(".sh"));
+    let alone = !script && is_alone(pod, index);
+    Some(Processes { at: container.path().clone(), said, processes, devices, place, alone })
 }
 
 /// Whether variables tell that several processes may share a device.

@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::finding::{Finding, Fix};
-use crate::node::{is_placeholder, text};
+use crate::node::{Node, is_placeholder, text};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -19,7 +19,7 @@ pub static RULE: Rule = Rule {
     needs: Needs::Pod,
     rationale: "\
 `operator: Exists` tolerates a taint whatever its value, so that a `value` beside it contradicts it; a toleration without a key \
-must be `Exists`, and `tolerationSeconds` is for `effect: NoExecute` alone. The API server refuses a pod or a template with such \
+must be `Exists`, `tolerationSeconds` is for `effect: NoExecute` alone, and each field is a text that Kubernetes knows. The API server refuses a pod or a template with such \
 a toleration; under a custom resource, which is not looked at, the pods are refused when they are made \
 ([Kubernetes: taints and tolerations](https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#concepts)).",
     bad: "\
@@ -72,12 +72,21 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
         if held.into_iter().any(is_placeholder) {
             continue;
         }
-        if toleration.exists && value.as_str().is_some_and(|value| !value.is_empty()) {
+        let typed = |node: &Node<'_>| node.value().is_number() || node.value().is_boolean();
+        let beside = value.as_str().is_some_and(|value| !value.is_empty()) || typed(&value);
+        let fields = || ["key", "operator", "value", "effect"].into_iter().map(|field| toleration.node.get(field));
+        if toleration.exists && beside {
             let message = "has a value beside `operator: Exists`: the API server refuses it; leave the value out to tolerate \
                            any, or say `operator: Equal`";
             let fix = Fix::r#unsafe("tolerate the taint whatever its value", vec![value.remove()]);
             findings.push(RULE.finding(value.path().clone(), message).with_fix(fix));
-        } else if toleration.key.is_empty() && matches!(operator, "" | "Equal") {
+        } else if let Some(field) = fields().find(typed) {
+            let message = "is no text, and the API server refuses it: put it into quotes";
+            findings.push(RULE.finding(field.path().clone(), message));
+        } else if !matches!(operator, "" | "Equal" | "Exists" | "Lt" | "Gt") {
+            let message = "has an operator that there is not: the API server refuses it; it is Exists or Equal";
+            findings.push(RULE.finding(toleration.node.get("operator").path().clone(), message));
+        } else if toleration.key.is_empty() && !toleration.exists {
             let message = "has neither a key nor `operator: Exists`: the API server refuses it; name the taint's key";
             findings.push(RULE.finding(toleration.node.path().clone(), message));
         } else if !matches!(toleration.effect, "" | "NoSchedule" | "PreferNoSchedule" | "NoExecute") {

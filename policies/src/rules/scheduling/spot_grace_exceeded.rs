@@ -1,14 +1,12 @@
 //! `spot-grace-exceeded`: a pod on spare capacity takes longer to end than the cloud leaves it.
 
-use serde_json::Value;
-
 use crate::catalog::Completion;
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::node::{integer, list};
+use crate::node::integer;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
-use crate::shell::basename;
+use crate::rules::reliability::stopping::{PreStop, pre_stop};
 use crate::workload::Pod;
 
 use super::{demand, spot};
@@ -111,17 +109,8 @@ fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
 
 /// How many seconds the hook before the end sleeps, where that is all it does.
 fn sleep(container: &Container<'_>) -> Option<i64> {
-    let hook = container.value().get("lifecycle")?.get("preStop")?;
-    if let Some(sleep) = hook.get("sleep") {
-        return integer(sleep.get("seconds"));
-    }
-    let words: Vec<&str> = list(hook.get("exec")?, "command").iter().filter_map(Value::as_str).collect();
-    let line = match words.as_slice() {
-        [shell, "-c", line] if matches!(basename(shell), "sh" | "bash") => line.split_whitespace().collect(),
-        _ => words,
-    };
-    match line.as_slice() {
-        [program, seconds] if basename(program) == "sleep" => seconds.trim_end_matches('s').parse().ok(),
+    match pre_stop(container) {
+        PreStop::Sleep(seconds) => i64::try_from(seconds).ok(),
         _ => None,
     }
 }
