@@ -247,3 +247,36 @@ fn place(object: &Object<'_>, resource: &str) -> Option<Path> {
         .find(|node: &Node<'_>| !node.is_absent())
         .map(|node| node.path().clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::inventory::Inventory;
+    use crate::policy::Effective;
+
+    /// How grave it is under a quota of eight that a Job runs so many pods at a time, with so many accelerators each.
+    fn severity(parallelism: i64, each: i64) -> Option<Severity> {
+        let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "gpus", "namespace": "ml"},
+            "spec": {"hard": {"requests.nvidia.com/gpu": "8"}}});
+        let job = json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "embed", "namespace": "ml"},
+            "spec": {"parallelism": parallelism, "completions": 100, "template": {"spec": {"containers": [
+                {"name": "embed", "resources": {"limits": {"nvidia.com/gpu": each}}}]}}}});
+        let mut inventory = Inventory::whole();
+        inventory.add(&quota, "", Catalog::builtin());
+        let policy = Effective::recommended();
+        let today = date(2026, 11, 22);
+        let context = Context { policy: &policy, inventory: &inventory, namespace: None, origin: "", today };
+        check(&Object::new(&job, Catalog::builtin()), &context).first().map(|finding| finding.severity)
+    }
+
+    #[test]
+    fn pods_of_a_job_may_run_in_turns() {
+        assert_eq!(severity(8, 1), None);
+        assert_eq!(severity(16, 1), Some(Severity::Warning));
+        assert_eq!(severity(1, 16), Some(Severity::Error));
+    }
+}
