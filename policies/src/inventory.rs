@@ -8,6 +8,7 @@ mod autoscaling;
 mod budgets;
 mod customizations;
 mod devices;
+mod limits;
 mod namespaces;
 mod network;
 mod queues;
@@ -28,6 +29,7 @@ use customizations::Customization;
 pub use autoscaling::{Autoscaler, Measure, VerticalAutoscaler};
 pub use budgets::Budget;
 pub use devices::{DeviceClaim, DeviceRequest};
+pub use limits::LimitRange;
 pub use namespaces::Namespace;
 pub use network::{IngressRule, NetworkPolicy, PolicyPort, PortRange};
 pub use queues::{ClusterQueue, Flavor, LocalQueue, Taint, Toleration};
@@ -78,6 +80,7 @@ pub struct Inventory {
     services: Vec<Service>,
     claims: Vec<Claim>,
     quotas: Vec<Quota>,
+    limit_ranges: Vec<LimitRange>,
     namespaces: Vec<Namespace>,
     priority_classes: Vec<String>,
     network_policies: Vec<NetworkPolicy>,
@@ -206,6 +209,7 @@ impl Inventory {
             ("", "Service") => self.services.push(Service::of(source)),
             ("", "PersistentVolumeClaim") => self.claims.push(Claim::of(source)),
             ("", "ResourceQuota") => self.quotas.push(Quota::of(source)),
+            ("", "LimitRange") => self.limit_ranges.push(LimitRange::of(source)),
             ("", "Namespace") => self.namespaces.push(Namespace::of(source)),
             ("scheduling.k8s.io", "PriorityClass") => self.priority_classes.push(source.name()),
             ("networking.k8s.io" | "extensions", "NetworkPolicy") => {
@@ -238,6 +242,7 @@ impl Inventory {
             services,
             claims,
             quotas,
+            limit_ranges,
             namespaces,
             priority_classes,
             network_policies,
@@ -255,6 +260,7 @@ impl Inventory {
         self.services.extend(services);
         self.claims.extend(claims);
         self.quotas.extend(quotas);
+        self.limit_ranges.extend(limit_ranges);
         self.namespaces.extend(namespaces);
         self.priority_classes.extend(priority_classes);
         self.network_policies.extend(network_policies);
@@ -350,6 +356,7 @@ mod tests {
             ("v1", "Service"),
             ("v1", "PersistentVolumeClaim"),
             ("v1", "ResourceQuota"),
+            ("v1", "LimitRange"),
             ("v1", "Namespace"),
             ("scheduling.k8s.io/v1", "PriorityClass"),
             ("networking.k8s.io/v1", "NetworkPolicy"),
@@ -385,6 +392,7 @@ mod tests {
             ("v1", "Service"),
             ("v1", "PersistentVolumeClaim"),
             ("v1", "ResourceQuota"),
+            ("v1", "LimitRange"),
             ("v1", "Namespace"),
             ("scheduling.k8s.io/v1", "PriorityClass"),
             ("networking.k8s.io/v1", "NetworkPolicy"),

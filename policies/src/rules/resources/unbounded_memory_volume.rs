@@ -4,6 +4,7 @@ use super::memory_volumes::MemoryVolume;
 use crate::catalog::Completion;
 use crate::context::Context;
 use crate::finding::Finding;
+use crate::inventory::Sight;
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
 
@@ -15,7 +16,7 @@ pub static RULE: Rule = Rule {
     severity: Severity::Warning,
     scope: Scope::Ai,
     since: "0.1.0",
-    needs: Needs::Pod,
+    needs: Needs::Inventory,
     rationale: "\
 An `emptyDir` of medium `Memory` is a tmpfs. Without a `sizeLimit` it may grow to the pod's memory limit or, when a container of \
 the pod has none, to all the memory of the node \
@@ -69,7 +70,7 @@ spec:
     check: Check::Pod(check),
 };
 
-fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
+fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let volumes = MemoryVolume::all(pod);
     if volumes.is_empty() || pod.is_completed(Completion::Resources) || has_memory_limit(pod) {
         return Vec::new();
@@ -77,15 +78,21 @@ fn check(pod: &Pod<'_>, _: &Context<'_>) -> Vec<Finding> {
     // A limit that is there but reads as no quantity is a template's or a slip; it is not ours to judge.
     let unbounded = volumes.iter().filter(|volume| volume.limit_node().is_absent());
     let used = unbounded.filter(|volume| pod.containers().iter().any(|container| volume.is_written_by(container)));
-    used.map(|volume| {
+    let findings = used.map(|volume| {
         let message = format!(
             "the memory volume `{}` has no `sizeLimit`, and nothing limits the pod's memory: what is written there can take \
              all of the node's; set a `sizeLimit`",
             volume.name()
         );
         RULE.finding(volume.node.path().key("emptyDir"), message)
-    })
-    .collect()
+    });
+    let findings: Vec<Finding> = findings.collect();
+    // The defaults of the namespace bound it as limits of its own would.
+    let namespace = pod.owner().namespace.or(context.namespace);
+    if !findings.is_empty() && matches!(context.inventory.memory_limits_of(namespace), Sight::Present(_)) {
+        return Vec::new();
+    }
+    findings
 }
 
 /// Whether the memory of the pod is limited as a whole or of each of its containers, which bounds its memory volumes too.
