@@ -63,6 +63,9 @@ pub struct Runtime {
     /// Flags that name a file with more settings, which nobody can see here: ports and addresses are then not known.
     #[serde(default, skip_serializing_if = "is_default")]
     pub config_flags: Vec<String>,
+    /// Variables that hold more flags, which the image may set unseen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub argument_env: Vec<String>,
     /// Where the model is named.
     #[serde(default, skip_serializing_if = "is_default")]
     pub model: ModelFacts,

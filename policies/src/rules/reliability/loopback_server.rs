@@ -69,7 +69,7 @@ fn check_server(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfi
     let (bind, number) = (known.bind()?, known.port?);
     let port = written::main_port(known, facts)?;
     let start = pod.start(known).filter(|start| start.is_on_loopback(bind, Some(port)) == Some(true))?;
-    written::in_sight(pod, container, known)?;
+    written::in_sight(pod, container, known).filter(|start| written::listens(start, facts))?;
     let by_variable = !bind.env.is_empty() || !port.address_env.is_empty();
     if known.grouped || !written::is_alone(pod, known) || may_add_flags(&start, by_variable) {
         return None;

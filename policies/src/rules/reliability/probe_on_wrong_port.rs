@@ -63,12 +63,17 @@ spec:
 fn check(pod: &Pod<'_>, context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (container, known, facts) in written::servers(pod, context) {
+        // Of what has no probe it is not known on which ports it listens besides.
+        if facts.readiness.is_none() && facts.liveness.is_none() && facts.startup.is_none() {
+            continue;
+        }
         // The settings are read when there is a probe that could be wrong, and not before.
         let mut suspects = written::probes(container).filter_map(|probe| suspect(probe, container, known)).peekable();
         if suspects.peek().is_none() || known.grouped {
             continue;
         }
-        let Some(start) = written::in_sight(pod, container, known) else { continue };
+        let start = written::in_sight(pod, container, known).filter(|start| written::listens(start, facts));
+        let Some(start) = start else { continue };
         let server = Server { pod, container, known, facts, start: &start };
         findings.extend(suspects.filter_map(|(probe, asked, own)| server.check(&probe, asked, own)));
     }

@@ -85,13 +85,19 @@ fn deaf<'f>(
     facts: &'f Probes,
 ) -> Option<(Option<u16>, &'f str)> {
     let start = written::in_sight(pod, container, known).filter(|_| written::is_alone(pod, known) && !facts.unsure)?;
+    // Another port of the server, for metrics perhaps, may have been given the number.
+    let main = written::main_port(known, facts);
+    let others = || known.ports().filter(|(_, port)| main.is_none_or(|main| !std::ptr::eq(*port, main)));
+    let free = |number: &u16| !others().any(|(_, port)| start.port(port).ok() == Some(*number));
     if let Some(condition) = facts.none_when.iter().find(|told| told.certain && start.holds(told) == Some(true)) {
-        return known.port.map(|port| (Some(port), condition.why.as_str()));
+        return known.port.filter(free).map(|port| (Some(port), condition.why.as_str()));
     }
     let endpoint = facts.readiness.as_ref()?;
-    let port = written::main_port(known, facts)?;
+    let port = main?;
     match (&endpoint.http, &endpoint.grpc) {
-        (None, Some(_)) if !endpoint.unsure => known.port.map(|port| (Some(port), "answers gRPC on it and no HTTP")),
+        (None, Some(_)) if !endpoint.unsure => {
+            known.port.filter(free).map(|port| (Some(port), "answers gRPC on it and no HTTP"))
+        }
         (Some(_), _) if is_off(&start, port) => Some((None, "serves HTTP only if a flag gives it a port")),
         _ => None,
     }

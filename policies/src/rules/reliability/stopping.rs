@@ -1,5 +1,7 @@
 //! How a pod stops: the time that it has, what its hooks do with it, and what its servers do with the signal.
 
+use std::borrow::Cow;
+
 use crate::catalog::Completion;
 use crate::container::Container;
 use crate::node::{Node, integer};
@@ -54,8 +56,11 @@ pub(crate) fn pre_stop(container: &Container<'_>) -> PreStop {
     let words: Option<Vec<_>> = hook
         .get("exec")
         .and_then(|exec| exec.get("command")?.as_array())
-        .map(|words| words.iter().filter_map(serde_json::Value::as_str).map(std::borrow::Cow::Borrowed).collect());
+        .map(|words| words.iter().filter_map(serde_json::Value::as_str).map(Cow::Borrowed).collect());
     let Some(words) = words else { return PreStop::Other };
+    if !is_straight(&words) {
+        return PreStop::Other;
+    }
     let line = CommandLine::of(&words, &[], &Environment::of(container.value()));
     let sleeps: Vec<Option<f64>> = line.commands.iter().map(slept).collect();
     // No grace period is longer than a year.
@@ -65,6 +70,19 @@ pub(crate) fn pre_stop(container: &Container<'_>) -> PreStop {
     }
     let straight = line.commands.iter().all(|command| !command.conditional && !ends(command));
     if seconds > 0 && straight { PreStop::AtLeast(seconds) } else { PreStop::Other }
+}
+
+/// Whether each command of a hook runs to its end, and whatever comes of those before it: none is in the background, behind
+/// `&&` or `||` or under `timeout`, and no shell is told to end with the first that fails.
+fn is_straight(words: &[Cow<'_, str>]) -> bool {
+    let option = |word: &str| word == "errexit" || word.starts_with('-') && word.contains('e');
+    let parts = |word: &str| {
+        let joins = word.replace(">&", "").replace("&>", "");
+        joins.contains('&')
+            || joins.contains("||")
+            || word.split_whitespace().any(|part| part == "set" || basename(part) == "timeout")
+    };
+    !words.iter().any(|word| option(word) || parts(word))
 }
 
 /// Whether a command may end the script, so that what follows is left out, or the server, which then needs no more time.
@@ -81,7 +99,7 @@ fn slept(command: &Command<'_>) -> Option<f64> {
     }
     let (program, rest) = command.words.split_first()?;
     match basename(&program.text) {
-        "echo" | "true" | "set" => Some(0.0),
+        "echo" | "true" => Some(0.0),
         "sleep" if !rest.is_empty() => rest.iter().map(|word| duration(&word.text)).sum(),
         _ => None,
     }

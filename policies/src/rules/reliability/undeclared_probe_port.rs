@@ -99,11 +99,15 @@ fn named<'a>(container: &Container<'a>, way: &[&str]) -> Option<Node<'a>> {
 
 fn check_port(container: &Container<'_>, port: &Node<'_>, what: &str) -> Option<Finding> {
     let name = port.as_str().filter(|name| !name.is_empty() && !is_placeholder(name))?;
-    if container.ports().any(|(_, declared)| declared == Some(name)) || declares_unseen(container) {
+    // What has no image is part of a container, the rest of which stands elsewhere.
+    if container.image().is_none() || declares(container, name) {
         return None;
     }
     let title = container.title();
-    let message = if name.bytes().all(|byte| byte.is_ascii_digit()) {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let message = if name.len() > 15 || !name.bytes().all(plain) {
+        format!("the {what} of {title} asks a port by a name that Kubernetes refuses")
+    } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
         format!("the port of the {what} of {title} is {name} in quotes, which Kubernetes takes for a name and refuses")
     } else {
         format!("the {what} of {title} asks the port `{name}`, which the container does not declare: it always fails")
@@ -111,12 +115,13 @@ fn check_port(container: &Container<'_>, port: &Node<'_>, what: &str) -> Option<
     Some(RULE.finding(port.path().clone(), message))
 }
 
-/// Whether the names of its ports cannot all be seen: one is filled in later, or `ports` is no list.
-fn declares_unseen(container: &Container<'_>) -> bool {
+/// Whether a port has this name, whatever else is wrong with it, or may have it: one is filled in later, or `ports` is no
+/// list.
+fn declares(container: &Container<'_>, name: &str) -> bool {
     match container.value().get("ports") {
         None | Some(Value::Null) => false,
         Some(Value::Array(ports)) => ports.iter().any(|port| match port.get("name") {
-            Some(Value::String(name)) => is_placeholder(name),
+            Some(Value::String(declared)) => declared == name || is_placeholder(declared),
             _ => !port.is_object(),
         }),
         Some(_) => true,

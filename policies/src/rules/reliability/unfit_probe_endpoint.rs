@@ -123,7 +123,7 @@ impl Server<'_, '_> {
         if !unfit.guarded {
             return Some(if unfit.mild { Severity::Advice } else { Severity::Warning });
         }
-        if get.headers {
+        if get.credentials {
             return None;
         }
         let auth = &self.known.runtime.as_ref()?.auth_when;

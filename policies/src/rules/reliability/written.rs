@@ -9,6 +9,7 @@ use crate::container::Container;
 use crate::context::Context;
 use crate::node::{Node, integer, list, text};
 use crate::profile::{ContainerProfile, Start};
+use crate::shell::Setting;
 use crate::workload::Pod;
 
 /// A probe as it is written.
@@ -23,8 +24,8 @@ pub(super) struct Get<'a> {
     /// The path with its query.
     pub(super) path: &'a str,
     pub(super) https: bool,
-    /// Whether it sends headers of its own, credentials perhaps.
-    pub(super) headers: bool,
+    /// Whether it sends a header that may hold credentials.
+    pub(super) credentials: bool,
     /// Whether it asks another host than the pod.
     pub(super) elsewhere: bool,
 }
@@ -95,7 +96,7 @@ impl<'a> Written<'a> {
             node: self.node.get("httpGet"),
             path,
             https: text(value, "scheme") == Some("HTTPS"),
-            headers: !list(value, "httpHeaders").is_empty(),
+            credentials: list(value, "httpHeaders").iter().filter_map(|header| text(header, "name")).any(may_authorise),
             elsewhere: text(value, "host").is_some_and(|host| !host.is_empty()),
         })
     }
@@ -185,7 +186,19 @@ pub(super) fn in_sight<'p, 'a>(
             && command.hidden.is_none()
             && runtime.config_flags.iter().all(|flag| command.flag(flag).is_none())
     });
-    clear.then_some(start)
+    let told = runtime.argument_env.iter().all(|name| start.environment.get(name) == Setting::Set(""));
+    (clear && told).then_some(start)
+}
+
+/// Whether the server is known to listen on its port and to answer there: nothing tells it to do otherwise, or may.
+pub(super) fn listens(start: &Start<'_, '_>, facts: &Probes) -> bool {
+    !facts.unsure && facts.none_when.iter().all(|told| start.holds(told) == Some(false))
+}
+
+/// Whether a header of this name may say who asks.
+fn may_authorise(header: &str) -> bool {
+    let header = header.to_ascii_lowercase();
+    ["auth", "key", "token", "cookie"].iter().any(|part| header.contains(part))
 }
 
 /// The place where the server takes the probes that fit it.
@@ -194,14 +207,38 @@ pub(super) fn main_port<'k>(known: &'k ContainerProfile, facts: &'k Probes) -> O
     known.ports().find(|(name, _)| *name == asked).map(|(_, port)| port)
 }
 
-/// Whether nothing but this server can listen on a port of the pod: no other container runs beside it, no other program
-/// in it, and the node's ports are not the pod's.
+/// Whether nothing but this server can listen on a port of the pod: no other container runs beside it or is put there, no
+/// other program in it, nothing sends a port elsewhere, and the node's ports are not the pod's.
 pub(super) fn is_alone(pod: &Pod<'_>, known: &ContainerProfile) -> bool {
     let others = pod.containers().iter().enumerate().any(|(at, other)| at != known.index && other.is_long_running());
     let programs = pod.invocations().get(known.index).map_or(0, |told| {
         told.line.commands.iter().filter(|command| !command.is_inert() && !is_setting(command.words.first())).count()
     });
-    !others && programs <= 1 && pod.has_spec() && pod.spec().value().get("hostNetwork") != Some(&Value::Bool(true))
+    let hooked = |container: &Container<'_>| container.value().pointer("/lifecycle/postStart").is_some();
+    !others
+        && programs <= 1
+        && !pod.containers().iter().any(|container| hooked(container) || may_redirect(container))
+        && !is_injected(pod)
+        && pod.has_spec()
+        && pod.spec().value().get("hostNetwork") != Some(&Value::Bool(true))
+}
+
+/// Whether a container may send what comes for one port to another.
+fn may_redirect(container: &Container<'_>) -> bool {
+    let Some(security) = container.value().get("securityContext") else { return false };
+    let added = security.get("capabilities").map_or(&[][..], |capabilities| list(capabilities, "add"));
+    let may = |name: &Value| name.as_str().is_some_and(|name| name.contains("NET_ADMIN") || name == "ALL");
+    security.get("privileged") == Some(&Value::Bool(true)) || added.iter().any(may)
+}
+
+/// Whether labels or annotations ask a mesh or the like to put a container beside the others.
+fn is_injected(pod: &Pod<'_>) -> bool {
+    let Some(metadata) = pod.metadata() else { return false };
+    let marks = ["labels", "annotations"].into_iter().filter_map(|field| metadata.value().get(field)?.as_object());
+    marks.flatten().any(|(key, value)| {
+        let asks = key.contains("inject") || matches!(key.as_str(), "dapr.io/enabled" | "istio.io/rev");
+        asks && !matches!(value.as_str(), Some("false" | "disabled" | "no"))
+    })
 }
 
 /// Whether a command only changes the shell that runs it.
