@@ -153,6 +153,14 @@ impl<'a> Container<'a> {
             .any(|path| covers(path, mount_path))
     }
 
+    /// The mounts that may bring the file or folder `path`: those at, above or below it; all of them for `*/name`.
+    pub fn mounts_around<'p>(&self, path: &'p str) -> impl Iterator<Item = &'a Value> + use<'a, 'p> {
+        list(self.value, "volumeMounts").iter().filter(move |mount| {
+            path.starts_with('*')
+                || text(mount, "mountPath").is_some_and(|mounted| covers(mounted, path) || covers(path, mounted))
+        })
+    }
+
     /// The mount in which `path` lies: of those at or above it the nearest.
     pub fn mount_of(&self, path: &str) -> Option<&'a Value> {
         list(self.value, "volumeMounts")

@@ -66,6 +66,10 @@ pub struct Runtime {
     /// Variables that hold more flags, which the image may set unseen.
     #[serde(default, skip_serializing_if = "is_default")]
     pub argument_env: Vec<String>,
+    /// Files and folders from which it reads such settings without being told; `*/name` is a file of this name beside its
+    /// models, wherever they are mounted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub config_files: Vec<String>,
     /// Where the model is named.
     #[serde(default, skip_serializing_if = "is_default")]
     pub model: ModelFacts,
@@ -259,7 +263,7 @@ pub struct Condition {
     /// Flags, perhaps with values.
     #[serde(default, skip_serializing_if = "is_default")]
     pub flags: Vec<String>,
-    /// Variables, perhaps with values.
+    /// Variables, perhaps with values: `NAME=a|b`, or `NAME=!a|b` for any other.
     #[serde(default, skip_serializing_if = "is_default")]
     pub env: Vec<String>,
     /// Commands.

@@ -304,6 +304,7 @@ fn split_setting(setting: &str) -> (&str, Option<&str>) {
 
 fn is(value: &str, values: Option<&str>) -> bool {
     match values {
+        Some(values) if values.starts_with('!') => values[1..].split('|').all(|other| other != value),
         Some(values) => values.split('|').any(|accepted| accepted == value),
         None => !matches!(value, "" | "false" | "False" | "FALSE" | "0" | "no" | "off"),
     }

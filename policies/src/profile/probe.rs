@@ -7,6 +7,7 @@ use super::recognition::Recognition;
 use crate::catalog::{Bind, Catalog, Completion, Port, ProbeFacts, Probes, Role, Runtime, Variant};
 use crate::container::{Container, ContainerRole};
 use crate::image::Image;
+use crate::node::text;
 use crate::workload::{Controller, Pod};
 
 /// Seconds between two startup probes, as the startup budget counts them.
@@ -154,6 +155,7 @@ pub(super) fn of(
         return Err(why);
     }
     refused_by_start(facts, start)?;
+    refused_by_file(pod, container, facts)?;
     if group(pod, facts, start)? {
         // A container whose startup probe has not succeeded is not ready either, so that even it may stop the others.
         return Err(vec!["the pods of a group wait for each other and restart together".to_owned()]);
@@ -298,6 +300,24 @@ fn refused_by_start(facts: &Facts<'_>, start: &Start<'_, '_>) -> Result<(), Vec<
                     condition.why
                 )]);
             }
+        }
+    }
+    Ok(())
+}
+
+/// What the files that the pod mounts for the server have against any probe: they may move its port. A volume of models is
+/// no such file unless it is mounted right there.
+fn refused_by_file(pod: &Pod<'_>, container: &Container<'_>, facts: &Facts<'_>) -> Result<(), Vec<String>> {
+    const WRITTEN: [&str; 3] = ["configMap", "secret", "projected"];
+    for file in &facts.runtime.config_files {
+        let brings = |mount: &Value| {
+            let exact = text(mount, "mountPath").is_some_and(|path| path.trim_end_matches('/') == file);
+            let volume = text(mount, "name").and_then(|name| pod.volume(name));
+            exact || volume.is_some_and(|volume| WRITTEN.iter().any(|source| volume.value().get(source).is_some()))
+        };
+        if container.mounts_around(file).any(brings) {
+            let name = file.trim_start_matches("*/");
+            return Err(vec![format!("the pod mounts what may hold more settings of it, as `{name}`")]);
         }
     }
     Ok(())

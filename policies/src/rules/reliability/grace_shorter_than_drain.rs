@@ -88,6 +88,9 @@ fn check_server(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfi
     );
     let severity = if told { Severity::Warning } else { Severity::Advice };
     let place = stopping::place_of_grace(pod)?;
-    let fix = Fix::r#unsafe(format!("give it {wanted} s to stop"), vec![place.set(json!(wanted))]);
-    Some(RULE.finding(place.path().clone(), message).at_most(severity).with_fix(fix))
+    let finding = RULE.finding(place.path().clone(), message).at_most(severity);
+    if wanted > stopping::LONGEST {
+        return Some(finding);
+    }
+    Some(finding.with_fix(Fix::r#unsafe(format!("give it {wanted} s to stop"), vec![place.set(json!(wanted))])))
 }

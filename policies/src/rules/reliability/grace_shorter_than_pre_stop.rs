@@ -85,5 +85,8 @@ fn finding(pod: &Pod<'_>, container: &Container<'_>, index: usize, sleep: u64, g
     // Only AI has a profile that tells more; to make one costs more than all the rest.
     let told = pod.profile().containers.get(index).and_then(|known| stopping::wait(pod, known));
     let wanted = sleep.saturating_add(told.map_or(0, |(seconds, _)| seconds).max(USUAL));
+    if wanted > stopping::LONGEST {
+        return finding;
+    }
     finding.with_fix(Fix::r#unsafe(format!("give it {wanted} s to stop"), vec![place.set(json!(wanted))]))
 }

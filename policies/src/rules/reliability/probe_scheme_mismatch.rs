@@ -80,7 +80,8 @@ fn speaks_tls(pod: &Pod<'_>, container: &Container<'_>, known: &ContainerProfile
     let tls = start.holds(condition)?;
     // That it speaks none follows only where it is known what makes it, and no image or file sets a variable for it.
     let plain = !condition.flags.is_empty() && condition.env.is_empty() && written::is_alone(pod, known);
-    (tls || plain && !facts.unsure).then_some(tls)
+    // What changes its probes altogether may turn on TLS as well.
+    (tls || plain && written::listens(&start, facts)).then_some(tls)
 }
 
 fn check_get(

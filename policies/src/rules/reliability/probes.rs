@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::written::Written;
+use super::written::{self, Malformed, Way, Written};
 use crate::catalog::ProbeKind;
 use crate::container::Container;
 use crate::context::Context;
 use crate::node::Node;
-use crate::profile::{ContainerProfile, ProbeSet};
+use crate::profile::{ContainerProfile, Probe, ProbeSet};
 use crate::workload::{Controller, Pod};
 
 /// The bytes of a model whose size is not known, as far as a judgement on the author's own probes goes: 9 billion parameters
@@ -21,6 +21,8 @@ const SMALL_MODEL: u64 = 2_000_000_000;
 pub(super) struct Server<'p, 'a> {
     pub(super) container: &'p Container<'a>,
     known: &'p ContainerProfile,
+    /// Why the author's own probes speak against those that would be put in.
+    contradicted: Option<String>,
     /// Seconds that its start may take before the kubelet restarts it.
     pub(super) budget: u64,
     /// Seconds that its start will probably take: what a liveness probe must wait for at the least.
@@ -49,7 +51,15 @@ pub(super) fn servers<'p, 'a>(pod: &'p Pod<'a>, context: &Context<'_>) -> Vec<Se
             // An author who waits longer for the server to be ready knows it better than we do.
             let waits = patience(&container.get("readinessProbe"));
             let seconds = budget.seconds(bytes).max(waits.min(budget.maximum_seconds));
-            Server { container, known, budget: seconds, expected, fixed: budget.fixed_seconds, repairable }
+            Server {
+                container,
+                known,
+                contradicted: known.probes.as_ref().ok().and_then(|fitting| contradiction(container, fitting)),
+                budget: seconds,
+                expected,
+                fixed: budget.fixed_seconds,
+                repairable,
+            }
         })
         .collect()
 }
@@ -61,6 +71,31 @@ pub(super) fn patience(probe: &Node<'_>) -> u64 {
         return 0;
     }
     Written { kind: ProbeKind::Liveness, node: probe.clone() }.patience()
+}
+
+/// What the probes that the author wrote have against those that fit as far as Buttress can tell: where one asks another port
+/// or speaks otherwise, one of the two is wrong, and it need not be the author's.
+fn contradiction(container: &Container<'_>, fitting: &ProbeSet) -> Option<String> {
+    let fitting: Vec<&Probe> =
+        [&fitting.startup, &fitting.readiness, &fitting.liveness].into_iter().flatten().collect();
+    written::probes(container).find_map(|probe| {
+        let asked = match probe.asks(container)? {
+            Ok(asked) => asked,
+            Err(Malformed) => return Some(format!("its own {} asks no port that can be told", probe.name())),
+        };
+        let port = asked.port;
+        let elsewhere = fitting.iter().all(|fit| fit.port != port);
+        // A server may speak gRPC on a port of its own beside the one that is asked by HTTP.
+        let beside = elsewhere && asked.way == Way::Grpc;
+        if beside || fitting.iter().any(|fit| asked.agrees_with(fit)) {
+            return None;
+        }
+        Some(if elsewhere {
+            format!("its own {} asks port {port}, which Buttress does not expect", probe.name())
+        } else {
+            format!("its own {} asks port {port} by {}, which Buttress does not expect", probe.name(), asked.way.name())
+        })
+    })
 }
 
 impl<'a> Server<'_, 'a> {
@@ -76,7 +111,7 @@ impl<'a> Server<'_, 'a> {
 
     /// The probes that fit, if any may be put in.
     fn fitting(&self) -> Option<&ProbeSet> {
-        self.known.probes.as_ref().ok().filter(|_| self.repairable)
+        self.known.probes.as_ref().ok().filter(|_| self.repairable && self.contradicted.is_none())
     }
 
     /// The startup probe to put in, if one may be.
@@ -130,6 +165,23 @@ impl<'a> Server<'_, 'a> {
         path.is_none() || path == facts.http.as_deref()
     }
 
+    /// What the liveness probe of the author's asks may be asked at the start too: it is a sound probe of the port on which the
+    /// server listens, as far as that is known, and the kubelet reaches it there.
+    pub(super) fn may_ask(&self, probe: &Written<'_>, pod: &Pod<'_>) -> bool {
+        let asked = match probe.asks(self.container) {
+            None => return true,
+            Some(Err(Malformed)) => return false,
+            Some(Ok(asked)) => asked,
+        };
+        let facts = self.known.probe_facts();
+        let port = facts.and_then(|facts| written::main_port(self.known, facts));
+        let loopback =
+            self.known.bind().zip(pod.start(self.known)).and_then(|(bind, start)| start.is_on_loopback(bind, port));
+        self.contradicted.is_none()
+            && loopback != Some(true)
+            && (asked.way == Way::Grpc || self.known.port.is_none_or(|port| port == asked.port))
+    }
+
     /// Whether a probe put in may come to stand beside what the author wrote of the same kind.
     pub(super) fn may_repair(&self) -> bool {
         self.repairable
@@ -137,10 +189,16 @@ impl<'a> Server<'_, 'a> {
 
     /// Why no probes can be put in, as the end of a message; empty where they can.
     pub(super) fn why_not(&self) -> String {
-        match &self.known.probes {
-            Err(reasons) => reasons.first().map(|reason| format!(" (none is put in: {reason})")).unwrap_or_default(),
-            Ok(_) => String::new(),
-        }
+        let reason = match &self.known.probes {
+            Err(reasons) => reasons.first(),
+            Ok(_) => self.contradicted.as_ref(),
+        };
+        reason.map(|reason| format!(" (none is put in: {reason})")).unwrap_or_default()
+    }
+
+    /// Why the author's own probes speak against those that fit, if they do.
+    pub(super) fn contradicted(&self) -> Option<&str> {
+        self.contradicted.as_deref().filter(|_| self.repairable)
     }
 
     /// How the server is called in messages.

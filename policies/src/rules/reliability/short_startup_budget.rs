@@ -72,7 +72,8 @@ fn check_server(server: &Server<'_, '_>) -> Option<Finding> {
     let probe = written::probe(server.container, ProbeKind::Startup)?;
     let (least, why) = server.least_load()?;
     let patience = probe.patience();
-    if patience >= least || probe.runs() {
+    // A probe that is true while the model loads does not end the load.
+    if patience >= least || probe.runs() || server.lives_before_it_loads(probe.node.value()) {
         return None;
     }
     let message = format!(

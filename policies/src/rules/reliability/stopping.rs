@@ -27,6 +27,9 @@ pub(super) fn place_of_grace<'a>(pod: &Pod<'a>) -> Option<Node<'a>> {
     (!pod.refuses("/terminationGracePeriodSeconds")).then(|| pod.spec().get(field))
 }
 
+/// The longest grace period that a repair writes: a day. What asks for more is more likely a slip than meant so.
+pub(super) const LONGEST: u64 = 86_400;
+
 /// What a container does before it gets the signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PreStop {

@@ -8,7 +8,7 @@ use crate::catalog::{Completion, Port, ProbeKind, Probes};
 use crate::container::Container;
 use crate::context::Context;
 use crate::node::{Node, integer, list, text};
-use crate::profile::{ContainerProfile, Start};
+use crate::profile::{Call, ContainerProfile, Probe, Start};
 use crate::shell::Setting;
 use crate::workload::Pod;
 
@@ -28,6 +28,49 @@ pub(super) struct Get<'a> {
     pub(super) credentials: bool,
     /// Whether it asks another host than the pod.
     pub(super) elsewhere: bool,
+}
+
+/// What a probe asks of the container itself.
+pub(super) struct Asked {
+    pub(super) port: u16,
+    pub(super) way: Way,
+}
+
+/// How a probe speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Http,
+    Https,
+    Grpc,
+    /// A connection and nothing more.
+    Connection,
+}
+
+/// A probe that Kubernetes refuses, or whose port cannot be told.
+pub(super) struct Malformed;
+
+impl Way {
+    /// What it is called in messages.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+            Self::Grpc => "gRPC",
+            Self::Connection => "TCP",
+        }
+    }
+}
+
+impl Asked {
+    /// Whether a server that answers this probe may answer `other` too.
+    pub(super) fn agrees_with(&self, other: &Probe) -> bool {
+        let same = match (self.way, &other.call) {
+            (Way::Connection, _) | (_, Call::Tcp) => true,
+            (way, Call::Http { https, .. }) => way == if *https { Way::Https } else { Way::Http },
+            (way, Call::Grpc { .. }) => way == Way::Grpc,
+        };
+        same && self.port == other.port
+    }
 }
 
 /// The probes of `container` that are mappings.
@@ -109,6 +152,31 @@ impl<'a> Written<'a> {
         (!elsewhere).then(|| handler.get("port"))
     }
 
+    /// What it asks of its container, by the network; `None` where it runs a command, asks another host, or has no handler.
+    pub(super) fn asks(&self, container: &Container<'_>) -> Option<Result<Asked, Malformed>> {
+        const HANDLERS: [&str; 4] = ["exec", "grpc", "httpGet", "tcpSocket"];
+        let probe = self.node.value();
+        let mut handlers =
+            HANDLERS.iter().filter_map(|name| Some((*name, probe.get(name).filter(|it| !it.is_null())?)));
+        let (name, handler) = handlers.next()?;
+        if handlers.next().is_some() {
+            return Some(Err(Malformed));
+        }
+        if name == "exec" || text(handler, "host").is_some_and(|host| !host.is_empty()) {
+            return None;
+        }
+        let way = match (name, handler.get("scheme").unwrap_or(&Value::Null)) {
+            ("grpc", _) => Way::Grpc,
+            ("tcpSocket", _) => Way::Connection,
+            (_, Value::Null) => Way::Http,
+            (_, Value::String(scheme)) if scheme == "HTTP" || scheme.is_empty() => Way::Http,
+            (_, Value::String(scheme)) if scheme == "HTTPS" => Way::Https,
+            _ => return Some(Err(Malformed)),
+        };
+        let port = handler.get("port").and_then(|port| number(container, port));
+        Some(port.map(|port| Asked { port, way }).ok_or(Malformed))
+    }
+
     /// The words of the command that it runs, if it does.
     pub(super) fn runs(&self) -> bool {
         self.node.value().get("exec").is_some_and(Value::is_object)
@@ -170,7 +238,7 @@ pub(super) fn servers<'p, 'a>(
 }
 
 /// What a server is started with, where all of it can be seen: it is confirmed what it is, it runs by itself, and no
-/// argument is hidden, conditional or in a file.
+/// argument is hidden, conditional or in a file, be it one that only may be there.
 pub(super) fn in_sight<'p, 'a>(
     pod: &'p Pod<'a>,
     container: &Container<'_>,
@@ -187,7 +255,8 @@ pub(super) fn in_sight<'p, 'a>(
             && runtime.config_flags.iter().all(|flag| command.flag(flag).is_none())
     });
     let told = runtime.argument_env.iter().all(|name| start.environment.get(name) == Setting::Set(""));
-    (clear && told).then_some(start)
+    let beside = runtime.config_files.iter().any(|file| container.mounts_around(file).next().is_some());
+    (clear && told && !beside).then_some(start)
 }
 
 /// Whether the server is known to listen on its port and to answer there: nothing tells it to do otherwise, or may.
