@@ -303,6 +303,14 @@ pub fn nearest<'a, T>(found: Vec<&'a T>, origin: &str, origin_of: impl Fn(&'a T)
     if same_folder.is_empty() { found } else { same_folder }
 }
 
+/// Whether what stands in file `other` may well be meant for what stands in `origin`: one of their folders holds the other.
+/// A repository may describe several clusters, in which namespaces and names are the same.
+pub fn is_beside(origin: &str, other: &str) -> bool {
+    let folder = |path: &str| path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let (one, other) = (folder(origin), folder(other));
+    one.starts_with(&other) || other.starts_with(&one)
+}
+
 /// Whether objects of these namespaces may be in the same one: `None` is a namespace that is not named.
 fn may_meet(one: Option<&str>, other: Option<&str>) -> bool {
     match (one, other) {
@@ -443,6 +451,13 @@ mod tests {
         for name in ["", "${NAME}", "{{ .Values.name }}", "<name>"] {
             assert_eq!(inventory.services_named(name, None), Sight::Unknown, "{name}");
         }
+    }
+
+    #[test]
+    fn folders_that_hold_each_other_are_beside() {
+        assert!(is_beside("a/b/c.yaml", "a/quota.yaml") && is_beside("a/x.yaml", "a/b/quota.yaml"));
+        assert!(is_beside("x.yaml", "a/quota.yaml") && is_beside("", "a/quota.yaml"));
+        assert!(!is_beside("staging/x.yaml", "production/quota.yaml") && !is_beside("ab/x.yaml", "a/quota.yaml"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::inventory::{Quota, Sight, nearest};
+use crate::inventory::{Quota, Sight, is_beside, nearest};
 use crate::node::{Node, integer, text};
 use crate::object::Object;
 use crate::path::Path;
@@ -119,6 +119,7 @@ fn check(object: &Object<'_>, context: &Context<'_>) -> Vec<Finding> {
     }
     let Sight::Present(quotas) = context.inventory.quotas_of(Some(namespace)) else { return Vec::new() };
     let quotas = nearest(quotas, context.origin, |quota| &quota.origin);
+    let quotas: Vec<_> = quotas.into_iter().filter(|quota| is_beside(context.origin, &quota.origin)).collect();
     let mut resources: Vec<&str> = Vec::new();
     for asked in object.pods().iter().flat_map(|pod| &pod.profile().accelerators) {
         if !resources.contains(&asked.resource.as_str()) {

@@ -2,7 +2,7 @@
 //! node anyway.
 
 use crate::context::Context;
-use crate::inventory::{Sight, nearest};
+use crate::inventory::{Sight, is_beside, nearest};
 use crate::node::{Node, list, text};
 use crate::workload::Pod;
 
@@ -45,8 +45,13 @@ fn of_volume<'a>(volume: &Node<'a>, pod: &Pod<'a>, context: &Context<'_>) -> Opt
     let namespace = pod.owner().namespace.or(context.namespace);
     let Sight::Present(claims) = context.inventory.claims_named(name, namespace) else { return None };
     // Claims of one name are variants for several environments: the one that allows most counts.
+    let near = nearest(claims, context.origin, |claim| &claim.origin);
+    let near: Vec<_> = near.into_iter().filter(|claim| is_beside(context.origin, &claim.origin)).collect();
+    if near.is_empty() {
+        return None;
+    }
     let mut holder = Holder::Pod;
-    for claim in nearest(claims, context.origin, |claim| &claim.origin) {
+    for claim in near {
         let modes = claim.access_modes.iter().map(String::as_str);
         match modes.collect::<Vec<_>>().as_slice() {
             ["ReadWriteOncePod"] => {}
