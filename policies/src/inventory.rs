@@ -28,6 +28,7 @@ use customizations::Customization;
 
 pub use autoscaling::{Autoscaler, Measure, VerticalAutoscaler};
 pub use budgets::Budget;
+pub use customizations::patches_of;
 pub use devices::{DeviceClaim, DeviceRequest};
 pub use limits::LimitRange;
 pub use namespaces::Namespace;

@@ -106,7 +106,7 @@ impl<'a> Object<'a> {
     }
 }
 /// Whether a directive of strategic merge patches stands anywhere in a value.
-fn is_patch(value: &Value) -> bool {
+pub fn is_patch(value: &Value) -> bool {
     let directive = |key: &str| {
         matches!(key, "$patch" | "$retainKeys")
             || key.starts_with("$setElementOrder/")

@@ -23,19 +23,27 @@ impl Customization {
         let folder = join("", folder(source.origin));
         let paths = |field: &str| texts(list(source.object, field));
         let below = |paths: Vec<String>| paths.iter().map(|path| join(&folder, path)).collect();
-        let patches = ["patches", "patchesJson6902"].iter().flat_map(|field| list(source.object, field));
-        let patches = patches.filter_map(|patch| text(patch, "path")).map(str::to_owned);
         let common = source.object.get("commonLabels").and_then(Value::as_object).is_some_and(|map| !map.is_empty());
         let labels = list(source.object, "labels").iter().any(|labels| {
             ["includeSelectors", "includeTemplates"].iter().any(|field| labels.get(field) == Some(&Value::Bool(true)))
         });
         Self {
             resources: below([paths("resources"), paths("bases")].concat()),
-            patches: below(patches.chain(paths("patchesStrategicMerge")).collect()),
+            patches: below(patches_of(source.object).map(str::to_owned).collect()),
             labels: common || labels,
             folder,
         }
     }
+}
+
+/// The files that a Kustomization lays over others, as it names them.
+///
+/// Source: <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/>.
+pub fn patches_of(kustomization: &Value) -> impl Iterator<Item = &str> {
+    let named = ["patches", "patchesJson6902"].into_iter().flat_map(move |field| list(kustomization, field));
+    let merged = list(kustomization, "patchesStrategicMerge").iter().filter_map(Value::as_str);
+    // A patch may stand in the list itself, as text that no file is called.
+    named.filter_map(|patch| text(patch, "path")).chain(merged.filter(|text| !text.contains('\n')))
 }
 
 impl Inventory {
