@@ -1,5 +1,6 @@
-//! `buttress inspect` against the judgement of people: `tests/labels/workloads.json` says of workloads of the corpus, which
-//! were drawn by lot and read by hand, what runs in them, on which accelerators, and which probes would be right. The
+//! `buttress inspect` against labels: `tests/labels/workloads.json` says of workloads of the corpus, which were drawn by
+//! lot, what runs in them, on which accelerators, and which probes would be right. The labels were made from the manifests
+//! and the facts alone, without a look at what this program says; where it and a label differed, the manifest decided. The
 //! corpus lies in the folder that `BUTTRESS_CORPUS` names; without it the test says that it is skipped.
 
 #![expect(clippy::print_stderr, reason = "a test tells what it did")]
@@ -15,7 +16,7 @@ use crate::support::run_in;
 const LEAST: f64 = 98.0;
 
 #[test]
-fn workloads_are_recognised_as_people_recognise_them() {
+fn workloads_are_recognised_as_they_are_labelled() {
     let Some(corpus) = corpus() else { return };
     let ran = run_in(&corpus, "inspect --format json .", "");
     let seen: Value = serde_json::from_str(&ran.out).expect("inspect speaks JSON");
