@@ -294,7 +294,6 @@ impl Inventory {
 /// Those of `found` that lie nearest to `origin`: those of the same file if there are any, else of the same folder, else
 /// all. Variants of one object for several environments lie in several folders, and an object is meant for its neighbours.
 pub fn nearest<'a, T>(found: Vec<&'a T>, origin: &str, origin_of: impl Fn(&'a T) -> &'a str) -> Vec<&'a T> {
-    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
     let same_file: Vec<_> = found.iter().filter(|one| origin_of(one) == origin).copied().collect();
     if !same_file.is_empty() {
         return same_file;
@@ -302,6 +301,11 @@ pub fn nearest<'a, T>(found: Vec<&'a T>, origin: &str, origin_of: impl Fn(&'a T)
     let here = folder(origin);
     let same_folder: Vec<_> = found.iter().filter(|one| folder(origin_of(one)) == here).copied().collect();
     if same_folder.is_empty() { found } else { same_folder }
+}
+
+/// The folder of a file; empty where the name tells none.
+pub fn folder(origin: &str) -> &str {
+    origin.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Whether what stands in file `other` may well be meant for what stands in `origin`: one of their folders holds the other.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Inventory, Source, texts};
+use super::{Inventory, Source, folder, texts};
 use crate::node::{list, text};
 
 /// A Kustomization, as far as one must know it to judge what it makes an object of.
@@ -86,10 +86,6 @@ impl Inventory {
             }
         }
     }
-}
-
-fn folder(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Whether a file lies in a folder or in one below it.

@@ -7,7 +7,7 @@ use super::demand::is_dealt_out_by_others;
 use crate::catalog::Counting;
 use crate::context::Context;
 use crate::finding::Fix;
-use crate::inventory::Autoscaler;
+use crate::inventory::{Autoscaler, folder};
 use crate::profile::AcceleratorCount;
 use crate::rollout::{RollingUpdate, Steps, Strategy, place_of_rolling_update};
 use crate::workload::Pod;
@@ -77,9 +77,7 @@ fn floors(pod: &Pod<'_>, context: &Context<'_>) -> impl Iterator<Item = i64> {
 /// Whether an autoscaler for a workload of this name and kind in `namespace` is surely for the one at hand: it names the same
 /// namespace or lies in the same folder. Two projects may have a Deployment of one name.
 pub(crate) fn is_near(scaler: &Autoscaler, namespace: Option<&str>, context: &Context<'_>) -> bool {
-    let folder = |path: &str| path.rsplit_once('/').map_or(0, |(folder, _)| folder.len());
-    let (one, other) = (scaler.origin.as_str(), context.origin);
-    scaler.namespace().is_some() && scaler.namespace() == namespace || one[..folder(one)] == other[..folder(other)]
+    scaler.namespace().is_some() && scaler.namespace() == namespace || folder(&scaler.origin) == folder(context.origin)
 }
 
 /// What a pod asks for that there is rarely a spare one of: whole devices and parts of them that nobody shares. None where a

@@ -3,7 +3,7 @@
 use crate::container::Container;
 use crate::context::Context;
 use crate::finding::Finding;
-use crate::inventory::{NetworkPolicy, PortName, Service, ServiceKind, Sight};
+use crate::inventory::{NetworkPolicy, PortName, Service, ServiceKind, Sight, folder};
 use crate::profile::{ContainerProfile, Start};
 use crate::rule::{Category, Check, Fixable, Needs, Rule, Scope, Severity};
 use crate::workload::Pod;
@@ -137,10 +137,6 @@ fn tell(service: &Service, container: &Container<'_>, known: &ContainerProfile) 
     );
     let finding = RULE.finding(container.path().clone(), message);
     if public { finding } else { finding.at_most(Severity::Advice) }
-}
-
-fn folder(path: &str) -> Option<&str> {
-    path.rsplit_once('/').map(|(folder, _)| folder)
 }
 
 /// Whether a mesh puts a proxy before the server, whose policies may ask.
