@@ -1,0 +1,1 @@
+//! What a cluster holds that verdicts depend on.
