@@ -68,10 +68,22 @@ impl<T> Sight<T> {
     }
 }
 
+/// How far an inventory sees, which decides what it means that something is not in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum View {
+    /// Single objects: what is not there may be anywhere.
+    #[default]
+    Single,
+    /// A running cluster, of which a few kinds are watched.
+    Cluster,
+    /// All that there is.
+    Whole,
+}
+
 /// The facts that rules need of other objects. The objects themselves are not kept.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
-    whole: bool,
+    view: View,
     budgets: Vec<Budget>,
     autoscalers: Vec<Autoscaler>,
     vertical_autoscalers: Vec<VerticalAutoscaler>,
@@ -171,20 +183,27 @@ impl Target {
 }
 
 impl Inventory {
-    /// Nothing is in sight, and that says nothing: what admission and a lone file see.
+    /// Nothing is in sight, and that says nothing: what a lone file or an admission without a cluster sees.
     pub fn unknown() -> Self {
         Self::default()
     }
 
     /// What is added is all there is: what a linter of a whole project sees.
     pub fn whole() -> Self {
-        Self { whole: true, ..Self::default() }
+        Self { view: View::Whole, ..Self::default() }
+    }
+
+    /// What a webhook sees that watches the Namespaces, HorizontalPodAutoscalers, PodDisruptionBudgets, LimitRanges and
+    /// ResourceQuotas of a cluster. What is not there is not known to be absent: the objects of one apply come one after the
+    /// other, and most kinds are not watched.
+    pub fn of_cluster() -> Self {
+        Self { view: View::Cluster, ..Self::default() }
     }
 
     /// Whether what is not in sight is not there: where that is not known, rules that hang on absence are silent.
     pub fn is_whole(&self) -> bool {
         self.note_question();
-        self.whole
+        self.view == View::Whole
     }
 
     /// Whether anything was asked since the inventory was made or cloned. A verdict for which nothing was asked holds
@@ -229,11 +248,11 @@ impl Inventory {
         }
     }
 
-    /// Takes what another inventory saw.
+    /// Takes what another inventory saw. How far this one sees stays as it is.
     pub fn merge(&mut self, other: Inventory) {
         // Taken apart, so that a new topic cannot be forgotten.
         let Self {
-            whole: _,
+            view: _,
             asked: _,
             budgets,
             autoscalers,
@@ -287,7 +306,10 @@ impl Inventory {
 
     /// What it means that nothing was found.
     fn nothing<T>(&self) -> Sight<T> {
-        if self.whole { Sight::Absent } else { Sight::Unknown }
+        match self.view {
+            View::Whole => Sight::Absent,
+            View::Single | View::Cluster => Sight::Unknown,
+        }
     }
 }
 
@@ -393,6 +415,22 @@ mod tests {
         let without: Vec<_> =
             facts.lines().filter(|line| line.ends_with("[],") && !line.starts_with("     ")).collect();
         assert!(without.is_empty(), "{without:?}");
+    }
+
+    #[test]
+    fn in_a_cluster_what_is_not_there_yet_is_not_absent() {
+        let mut inventory = Inventory::of_cluster();
+        assert!(!inventory.is_whole());
+        assert_eq!(inventory.namespace("ml"), Sight::Unknown);
+        assert_eq!(inventory.quotas_of(Some("ml")), Sight::Unknown);
+        assert_eq!(inventory.services_named("llm", Some("ml")), Sight::Unknown);
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}});
+        inventory.add(&namespace, "", Catalog::builtin());
+        inventory.merge(whole(&[json!({"apiVersion": "v1", "kind": "ResourceQuota",
+            "metadata": {"name": "gpus", "namespace": "ml"}, "spec": {"hard": {"pods": 5}}})]));
+        assert!(inventory.namespace("ml").present().is_some() && inventory.quotas_of(Some("ml")).present().is_some());
+        // To take over what sees the whole does not make it see the whole.
+        assert_eq!(inventory.quotas_of(Some("web")), Sight::Unknown);
     }
 
     #[test]
