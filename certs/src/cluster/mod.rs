@@ -1,0 +1,167 @@
+//! The built-in authority in a cluster: every replica follows the Secret and signs for itself, the leader keeps the Secret
+//! and the `caBundle` of the webhook configurations in order.
+
+mod api;
+mod bundle;
+mod election;
+mod secret;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::Client;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::authority::{Advice, Lifetimes, Signer, State};
+use crate::error::CertsError;
+use crate::event::{Event, Events, Subject};
+use crate::served::Served;
+
+use bundle::{Bundles, Registered, is_published};
+use secret::{Found, Store, Written};
+
+pub use bundle::{Configuration, FIELD_MANAGER};
+pub use election::{Election, LeaseTimes};
+
+/// How soon it is looked again at first, when something failed or there is nothing to serve yet.
+const SOON: Duration = Duration::from_millis(100);
+
+/// How often the leader begins anew at once when somebody else wrote the Secret.
+const ATTEMPTS: usize = 3;
+
+/// The built-in authority of one replica.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// The namespace of the Secret.
+    pub namespace: String,
+    /// The Secret in which the authority is kept. It may be there and empty, so that no right to create Secrets is needed.
+    pub secret: String,
+    /// The configurations whose `caBundle` the leader keeps. One that is not there is looked for again.
+    pub configurations: Vec<Configuration>,
+    /// The names by which this replica is called, DNS names and IP addresses.
+    pub names: Vec<String>,
+    /// How long what lives.
+    pub lifetimes: Lifetimes,
+    /// How often Secret and configurations are looked at, [`crate::POLL`] but for tests.
+    pub poll: Duration,
+}
+
+impl Authority {
+    /// Keeps `served` in order, and as long as `leads` says so also Secret and configurations. Never returns. Where the API
+    /// server is not to be reached, it goes on with what it knows.
+    pub async fn run(self, client: Client, mut leads: watch::Receiver<bool>, served: Served, events: Events) {
+        let mut replica = Replica {
+            store: Store::new(&client, &self.namespace, &self.secret),
+            bundles: Bundles::new(&client, &self.configurations),
+            signer: Signer::new(self.names, self.lifetimes.certificate),
+            known: None,
+            lifetimes: self.lifetimes,
+            events,
+        };
+        let mut pause = SOON;
+        loop {
+            let leading = *leads.borrow_and_update();
+            let fine = replica.look(leading).await;
+            replica.sign(&served);
+            let settled = fine && served.current().is_some();
+            let wait = if settled { self.poll } else { pause.min(self.poll) };
+            pause = if settled { SOON } else { wait * 2 };
+            tokio::select! {
+                () = sleep(wait) => {}
+                // A sender that is gone changes nothing any more.
+                Ok(()) = leads.changed() => {}
+            }
+        }
+    }
+}
+
+/// What one replica does and knows.
+struct Replica {
+    store: Store,
+    bundles: Bundles,
+    signer: Signer,
+    /// The last state with an authority that was seen in the Secret.
+    known: Option<State>,
+    lifetimes: Lifetimes,
+    events: Events,
+}
+
+impl Replica {
+    /// Reads the Secret and, as the leader, brings everything into order. Tells whether all of it worked.
+    async fn look(&mut self, leading: bool) -> bool {
+        let found = self.store.read().await;
+        let Some(found) = self.events.outcome(Subject::Secret, found) else { return false };
+        self.report(&found);
+        let outcome = if leading { self.lead(found).await } else { Ok((found.state, true)) };
+        let Some((state, fine)) = self.events.outcome(Subject::Secret, outcome) else { return false };
+        // An emptied Secret is no reason to forget what API servers still trust.
+        if state.signing.is_some() || state.next.is_some() {
+            self.known = Some(state);
+        }
+        fine
+    }
+
+    /// Tells what of the Secret is spoilt.
+    fn report(&self, found: &Found) {
+        let empty = found.state.signing.is_none() && found.state.next.is_none();
+        if empty && found.faults.is_empty() && self.known.is_some() {
+            let reason = "the Secret was emptied or deleted, the leader makes another authority";
+            return self.events.fails(Subject::Authority, reason.to_owned());
+        }
+        if found.faults.is_empty() {
+            return self.events.works(Subject::Authority);
+        }
+        let faults: Vec<_> = found.faults.iter().map(ToString::to_string).collect();
+        self.events
+            .fails(Subject::Authority, format!("the Secret is spoilt, the leader mends it: {}", faults.join("; ")));
+    }
+
+    fn sign(&mut self, served: &Served) {
+        let nothing = State::default();
+        let state = self.known.as_ref().unwrap_or(&nothing);
+        let outcome = self.signer.renew(state, Timestamp::now());
+        if let Some(Some(identity)) = self.events.outcome(Subject::Signing, outcome) {
+            let not_after = identity.not_after();
+            served.swap(identity);
+            self.events.served(not_after);
+        }
+    }
+
+    /// Brings Secret and configurations into order. What the Secret holds then, and whether all of it worked.
+    async fn lead(&self, mut found: Found) -> Result<(State, bool), CertsError> {
+        let registered = self.bundles.read().await;
+        let registered = self.events.outcome(Subject::Bundle, registered);
+        for _ in 0..ATTEMPTS {
+            let published = registered.as_ref().is_some_and(|it| is_published(it, &found.state.bundle()));
+            let advice = found.state.advance(Timestamp::now(), published, &self.lifetimes, self.known.as_ref())?;
+            let tidied = || Advice { state: found.state.clone(), made: false, switched: false };
+            let Some(advice) = advice.or_else(|| found.untidy.then(tidied)) else {
+                // Written from what is in the Secret, never from what is yet to be: it would be trusted and then unknown.
+                let written = match registered {
+                    Some(registered) => self.publish(&registered, &found.state.bundle()).await,
+                    None => false,
+                };
+                return Ok((found.state, written));
+            };
+            if matches!(self.store.write(&found, &advice.state).await?, Written::Done) {
+                if advice.made {
+                    self.events.happened(&Event::AuthorityMade);
+                }
+                if advice.switched {
+                    self.events.happened(&Event::AuthoritySigns);
+                }
+            }
+            found = self.store.read().await?;
+        }
+        Ok((found.state, false))
+    }
+
+    async fn publish(&self, registered: &[Registered<'_>], bundle: &str) -> bool {
+        let mut outcome = Ok(());
+        for configuration in registered {
+            outcome = outcome.and(configuration.write(bundle, &self.events).await);
+        }
+        self.events.outcome(Subject::Bundle, outcome).is_some()
+    }
+}
