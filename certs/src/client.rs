@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
@@ -11,9 +12,12 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use sha2::{Digest as _, Sha256};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
 use x509_parser::extensions::GeneralName;
 
 use crate::error::CertsError;
+use crate::event::{Events, Subject};
 use crate::identity::{certificates, read};
 
 /// Who may call: clients with a certificate by an authority in a file and, where names are given, with one of these names.
@@ -63,6 +67,19 @@ impl ClientAuthority {
         current.store(Arc::new(verifier(path, &text)?));
         *seen = digest;
         Ok(true)
+    }
+
+    /// Looks at the file every `poll`, and checks clients by what is new and good. Never returns.
+    pub async fn follow(self, poll: Duration, events: Events) {
+        let mut ticks = interval(poll);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let clients = self.clone();
+            if let Ok(outcome) = spawn_blocking(move || clients.reload()).await {
+                events.outcome(Subject::ClientAuthority, outcome);
+            }
+        }
     }
 
     fn current(&self) -> Arc<dyn ClientCertVerifier> {

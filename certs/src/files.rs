@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use crate::client::ClientAuthority;
 use crate::error::CertsError;
 use crate::event::{Events, Subject};
 use crate::identity::Identity;
@@ -31,8 +30,6 @@ pub struct Files {
     pub key: PathBuf,
     /// The names by which clients call. A new certificate that lacks one which the old one has is not taken.
     pub names: Vec<String>,
-    /// Whose file is looked at too.
-    pub clients: Option<ClientAuthority>,
 }
 
 impl Files {
@@ -62,12 +59,6 @@ impl Files {
         loop {
             ticks.tick().await;
             self.look(&served, &events).await;
-            if let Some(clients) = &self.clients {
-                let clients = clients.clone();
-                if let Ok(outcome) = spawn_blocking(move || clients.reload()).await {
-                    events.outcome(Subject::ClientAuthority, outcome);
-                }
-            }
         }
     }
 

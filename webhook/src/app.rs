@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{self, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use buttress_policies::policy::Policy;
 use buttress_review::{Answer, Hook, Malformed, Settings, mutate, validate};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -81,7 +83,7 @@ pub struct State(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    settings: Settings,
+    settings: ArcSwap<Settings>,
     options: Options,
     metrics: Arc<Metrics>,
     health: Health,
@@ -94,10 +96,13 @@ struct Shared {
 impl State {
     /// Answers by `settings`.
     pub fn new(settings: Settings, options: Options) -> Self {
-        let metrics = Arc::new(Metrics::default());
-        metrics.reloaded(true);
+        Self::with_metrics(settings, options, Metrics::new())
+    }
+
+    /// The same, counting in `metrics`.
+    pub(crate) fn with_metrics(settings: Settings, options: Options, metrics: Arc<Metrics>) -> Self {
         Self(Arc::new(Shared {
-            settings,
+            settings: ArcSwap::from_pointee(settings),
             options,
             metrics,
             health: Health::default(),
@@ -117,11 +122,18 @@ impl State {
         &self.0.metrics
     }
 
+    /// Answers by these Policies from now on. What is being judged is finished by those before.
+    pub fn replace_policies(&self, policies: Vec<Policy>) {
+        let settings = self.0.settings.load().with_policies(policies);
+        self.0.settings.store(Arc::new(settings));
+    }
+
     fn answer(&self, hook: Hook, body: &[u8]) -> Result<Answer, Malformed> {
         let today = (self.0.options.today)();
+        let settings = self.0.settings.load_full();
         match hook {
-            Hook::Mutate => mutate(body, &self.0.settings, today),
-            Hook::Validate => validate(body, &self.0.settings, today),
+            Hook::Mutate => mutate(body, &settings, today),
+            Hook::Validate => validate(body, &settings, today),
         }
     }
 }

@@ -15,12 +15,6 @@ pub struct ConfigError {
     lines: Vec<String>,
 }
 
-impl ConfigError {
-    pub(crate) fn new(line: impl Into<String>) -> Self {
-        Self { lines: vec![line.into()] }
-    }
-}
-
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines.join("\n"))

@@ -3,8 +3,10 @@
 //! # Code map
 //! - [`run`], `cli`, `config`: from the command line to a running process; mistakes are told with the file and a way out.
 //! - [`app`], [`State`]: `POST /mutate` and `POST /validate` as a router, which tests call without a socket.
-//! - [`ops`], `metrics`, [`Phase`]: `/healthz`, `/readyz` and `/metrics`, for a plain port of their own.
-//! - [`Server`], `tls`: the accept loop, handshakes with a deadline, and the drain.
+//! - [`ops`], [`Readiness`], `metrics`, [`Phase`]: `/healthz`, `/readyz` and `/metrics`, for a plain port of their own.
+//! - [`Server`], `tls`: the accept loop, handshakes with a deadline, the drain, and where the certificate comes from.
+//! - `observers`: what happens to caches and certificates, as metrics.
+//! - `disable`: breaking the glass.
 //! - `log`: one line of JSON a request, without a word of the object.
 //!
 //! # Invariants
@@ -16,10 +18,13 @@
 mod app;
 mod cli;
 mod config;
+mod disable;
 mod health;
 mod log;
 mod metrics;
+mod observers;
 mod ops;
+mod readiness;
 mod run;
 mod serve;
 mod tls;
@@ -28,6 +33,6 @@ pub use app::{BODY_LIMIT, Options, State, app};
 pub use config::{ConfigError, read_policies};
 pub use health::{Health, Phase};
 pub use ops::ops;
+pub use readiness::Readiness;
 pub use run::run;
 pub use serve::{Limits, Server};
-pub use tls::{Identity, server_config};

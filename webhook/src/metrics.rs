@@ -46,7 +46,13 @@ pub(crate) struct Metrics {
     selfcheck_failures: Counter,
     panics: Counter,
     reload_successful: Gauge,
+    policies: Gauge,
     certificate_not_after: Gauge<f64, AtomicU64>,
+    certificate_failing: Family<CertificateLabels, Gauge>,
+    leader: Gauge,
+    bundle_writes: Counter,
+    cache_synced: Family<CacheLabels, Gauge>,
+    watch_failures: Family<CacheLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -76,6 +82,16 @@ struct InjectionLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabels {
+    subject: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CacheLabels {
+    resource: &'static str,
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -89,7 +105,13 @@ impl Default for Metrics {
             selfcheck_failures: Counter::default(),
             panics: Counter::default(),
             reload_successful: Gauge::default(),
+            policies: Gauge::default(),
             certificate_not_after: Gauge::default(),
+            certificate_failing: Family::default(),
+            leader: Gauge::default(),
+            bundle_writes: Counter::default(),
+            cache_synced: Family::default(),
+            watch_failures: Family::default(),
         };
         metrics.register();
         metrics
@@ -97,6 +119,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Metrics of a process that has just read its Policies.
+    pub(crate) fn new() -> Arc<Self> {
+        let metrics = Self::default();
+        metrics.reloaded(true);
+        Arc::new(metrics)
+    }
+
     // The library adds the prefix, the full stop and, to counters, `_total`.
     fn register(&mut self) {
         let registry = &mut self.registry;
@@ -126,6 +155,24 @@ impl Metrics {
             "When the serving certificate ends, as seconds since 1970",
             self.certificate_not_after.clone(),
         );
+        registry.register("policies", "Policies in force", self.policies.clone());
+        registry.register(
+            "tls_failing",
+            "Whether what keeps the serving certificate in order fails, by what does",
+            self.certificate_failing.clone(),
+        );
+        registry.register("leader", "Whether this replica keeps the authority and the caBundle", self.leader.clone());
+        registry.register(
+            "ca_bundle_writes",
+            "How often the caBundle of a webhook configuration was written",
+            self.bundle_writes.clone(),
+        );
+        registry.register(
+            "cache_synced",
+            "Whether the objects of a resource were listed whole since the start",
+            self.cache_synced.clone(),
+        );
+        registry.register("watch_failures", "How often the watch of a resource broke off", self.watch_failures.clone());
     }
 
     /// Counts a request that was answered.
@@ -188,6 +235,36 @@ impl Metrics {
     /// Tells when the serving certificate ends.
     pub(crate) fn certificate_ends(&self, seconds: i64) {
         self.certificate_not_after.set(seconds as f64);
+    }
+
+    /// Tells how many Policies are in force.
+    pub(crate) fn policies(&self, number: usize) {
+        self.policies.set(i64::try_from(number).unwrap_or(i64::MAX));
+    }
+
+    /// Tells whether something about the serving certificate fails.
+    pub(crate) fn certificate_fails(&self, subject: &'static str, fails: bool) {
+        self.certificate_failing.get_or_create(&CertificateLabels { subject }).set(i64::from(fails));
+    }
+
+    /// Tells whether this replica is the leader.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Counts a caBundle that was written.
+    pub(crate) fn bundle_written(&self) {
+        self.bundle_writes.inc();
+    }
+
+    /// Tells whether the objects of `resource` were listed whole.
+    pub(crate) fn synced(&self, resource: &'static str, synced: bool) {
+        self.cache_synced.get_or_create(&CacheLabels { resource }).set(i64::from(synced));
+    }
+
+    /// Counts a watch of `resource` that broke off.
+    pub(crate) fn watch_failed(&self, resource: &'static str) {
+        self.watch_failures.get_or_create(&CacheLabels { resource }).inc();
     }
 
     /// The metrics as Prometheus reads them.

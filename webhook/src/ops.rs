@@ -7,27 +7,30 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use crate::app::State;
-use crate::health::Phase;
+use crate::readiness::Readiness;
 
 /// The type of the text that Prometheus reads.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// The router of the plain port.
-pub fn ops(state: State) -> Router {
+pub fn ops(state: State, readiness: Readiness) -> Router {
+    let ready = {
+        let health = state.health().clone();
+        async move || {
+            let missing = readiness.missing(&health).await;
+            if missing.is_empty() {
+                (StatusCode::OK, "ready\n".to_owned())
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, missing.join("\n") + "\n")
+            }
+        }
+    };
     Router::new()
         // Alive is who answers: a restart helps neither a missing API server nor a bad Policy.
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state(state)
-}
-
-async fn ready(extract::State(state): extract::State<State>) -> (StatusCode, &'static str) {
-    match state.health().phase() {
-        Phase::Ready => (StatusCode::OK, "ready\n"),
-        Phase::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        Phase::Leaving | Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "shutting down\n"),
-    }
 }
 
 async fn metrics(extract::State(state): extract::State<State>) -> Response {

@@ -1,16 +1,24 @@
 //! From the command line to a running process and to its end.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use buttress_review::Settings;
+use buttress_certs::{CertsError, Events};
+use buttress_cluster::{Cluster, crd};
+use buttress_policies::inventory::Inventory;
+use buttress_policies::rules::RULES;
+use buttress_review::{Facts, Settings};
 use clap::Parser;
 use jiff::Timestamp;
+use kube::Client;
+use rustls::crypto::ring::default_provider;
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tracing::{info, warn};
@@ -18,16 +26,22 @@ use tracing::{info, warn};
 use crate::app::{Options, State, app, judging_threads};
 use crate::cli::{Cli, Command, Serve};
 use crate::config::{ConfigError, read_policies};
-use crate::health::Phase;
+use crate::disable::disable;
+use crate::health::{Health, Phase};
 use crate::log;
+use crate::observers::{Caches, certificates};
 use crate::ops::ops;
+use crate::readiness::Readiness;
 use crate::serve::{Limits, Server};
-use crate::tls::{Identity, server_config};
+use crate::tls::Tls;
+
+/// How often it is looked whether everything is there, until it is.
+const READY_POLL: Duration = Duration::from_millis(20);
 
 /// What keeps the process from serving to its orderly end.
 enum Failure {
-    /// Flags, certificate, key or Policies are not good.
-    Config(ConfigError),
+    /// Flags, certificate, key, Policies or credentials are not good; one line for each mistake.
+    Config(String),
     /// The machine does not let us.
     Io { doing: String, error: io::Error },
     /// Not everything was finished in time.
@@ -36,13 +50,19 @@ enum Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self::Config(error)
+        Self::Config(error.to_string())
+    }
+}
+
+impl From<CertsError> for Failure {
+    fn from(error: CertsError) -> Self {
+        Self::Config(error.to_string())
     }
 }
 
 /// Runs the binary with these arguments, the first of which is its own name.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let Cli { command: Command::Serve(arguments) } = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
             // Where neither terminal nor file takes the text there is nobody to tell.
@@ -50,10 +70,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    match serve(&arguments) {
+    // One of the process, for libraries that ask for it. It is already there when two runs share a process, as in tests.
+    let _ = default_provider().install_default();
+    let outcome = match &cli.command {
+        Command::Serve(arguments) => serve(arguments),
+        Command::Disable(arguments) => runtime(1).and_then(|runtime| {
+            runtime.block_on(async { disable(client().await?, arguments).await.map_err(Failure::Config) })
+        }),
+        Command::Crd => write!(io::stdout().lock(), "{}", buttress_yaml::to_string(&crd(RULES)))
+            .map_err(|error| Failure::Io { doing: "write".to_owned(), error }),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Config(error)) => {
-            tell(&error.to_string());
+            tell(&error);
             ExitCode::from(2)
         }
         Err(Failure::Io { doing, error }) => {
@@ -72,56 +102,134 @@ fn tell(text: &str) {
     }
 }
 
+fn runtime(blocking: usize) -> Result<Runtime, Failure> {
+    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(blocking).build();
+    runtime.map_err(|error| Failure::Io { doing: "start threads".to_owned(), error })
+}
+
+/// A client of the API server that the surroundings name.
+async fn client() -> Result<Client, Failure> {
+    Client::try_default().await.map_err(|error| {
+        Failure::Config(format!(
+            "there is no way to an API server: {error}; set KUBECONFIG, or run in a pod whose service account token is mounted"
+        ))
+    })
+}
+
 fn serve(arguments: &Serve) -> Result<(), Failure> {
+    let started = Instant::now();
     let policies = read_policies(&arguments.policy)?;
-    let identity = Identity::read(&arguments.tls_cert_file, &arguments.tls_private_key_file)?;
-    let ends = identity.not_after();
-    let tls = server_config(identity)?;
+    let tls = Tls::new(arguments)?;
     log::start(arguments.log_level.filter());
-    if ends.is_some_and(|ends| ends <= Timestamp::now().as_second()) {
-        warn!("the serving certificate has ended: the API server will refuse it");
-    }
     let names: Vec<&str> = policies.iter().map(|policy| policy.metadata.name.as_str()).collect();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         policies = names.join(","),
+        watch = arguments.watch,
         listen = %arguments.listen,
         ops_listen = %arguments.ops_listen,
         "starting{}",
-        if names.is_empty() { "; without a Policy it only observes" } else { "" }
+        if names.is_empty() && !arguments.watch { "; without a Policy it only observes" } else { "" }
     );
+    let number = policies.len();
     let mut settings = Settings::new(policies);
     if let Some(namespace) = &arguments.namespace {
         settings = settings.with_own_namespace(namespace);
     }
-    let options = Options { concurrency: arguments.max_concurrent_requests, ..Options::default() };
-    let state = State::new(settings, options);
-    if let Some(ends) = ends {
-        state.metrics().certificate_ends(ends);
-    }
-    let runtime = Builder::new_multi_thread().enable_all().max_blocking_threads(judging_threads()).build();
-    let runtime = runtime.map_err(|error| Failure::Io { doing: "start threads".to_owned(), error })?;
+    // One thread more than judging takes, for reading files.
+    let runtime = runtime(judging_threads() + 1)?;
     let finished = runtime.block_on(async {
+        let client = if arguments.watch || tls.needs_cluster() { Some(client().await?) } else { None };
+        let options = Options { concurrency: arguments.max_concurrent_requests, ..Options::default() };
+        let metrics = crate::metrics::Metrics::new();
+        let cluster = client
+            .as_ref()
+            .filter(|_| arguments.watch)
+            .map(|client| Arc::new(Cluster::follow(client, Arc::new(Caches::new(Arc::clone(&metrics))))));
+        if let Some(cluster) = &cluster {
+            settings = settings.with_facts(Arc::new(Watched(cluster.facts().clone())));
+        }
+        let state = State::with_metrics(settings, options, Arc::clone(&metrics));
+        metrics.policies(number);
+        if let Some(identity) = tls.served.current() {
+            metrics.certificate_ends(identity.not_after().as_second());
+            if !identity.validity().holds(Timestamp::now()) {
+                warn!("the serving certificate is not valid now: the API server will refuse it");
+            }
+        }
+        if let Some(cluster) = &cluster {
+            tokio::spawn(follow_policies(Arc::clone(cluster), state.clone()));
+        }
         let hooks = Server {
             listener: bind(arguments.listen).await?,
-            tls: Some(tls),
+            tls: Some(Arc::clone(&tls.config)),
             router: app(state.clone()),
             health: state.health().clone(),
             limits: Limits::default(),
         };
+        let address = hooks.listener.local_addr();
+        let address = address.map_err(|error| Failure::Io { doing: "ask for the port".to_owned(), error })?;
+        let readiness = Readiness { cluster, tls: Some((tls.served.clone(), address)) };
         let ops = Server {
             listener: bind(arguments.ops_listen).await?,
             tls: None,
-            router: ops(state.clone()),
+            router: ops(state.clone(), readiness.clone()),
             // Its own, which never drains: until the very end it says that the process is alive and not ready.
-            health: crate::health::Health::default(),
+            health: Health::default(),
             limits: Limits { connections: 64, ..Limits::default() },
         };
+        tls.keep(client.as_ref(), state.health(), Events::new(certificates(metrics)));
+        tokio::spawn(tell_when_ready(readiness, state.health().clone(), started));
         live(hooks, ops, &state, arguments.shutdown_delay).await
     });
     // A body that is still being judged past every deadline does not keep the process.
     runtime.shutdown_timeout(Duration::from_millis(100));
     if finished? { Ok(()) } else { Err(Failure::Unfinished) }
+}
+
+/// The facts of a cluster that is followed.
+struct Watched(buttress_cluster::Facts);
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watched")
+    }
+}
+
+impl Facts for Watched {
+    fn of(&self, namespace: Option<&str>) -> Arc<Inventory> {
+        self.0.of(namespace)
+    }
+}
+
+/// Judges by the Policies of the cluster as they are from time to time.
+async fn follow_policies(cluster: Arc<Cluster>, state: State) {
+    let mut policies = cluster.policies();
+    while policies.changed().await.is_ok() {
+        let now = policies.borrow_and_update().as_ref().clone();
+        let names: Vec<&str> = now.iter().map(|policy| policy.metadata.name.as_str()).collect();
+        info!(policies = names.join(","), "these Policies are in force now");
+        state.metrics().policies(now.len());
+        state.replace_policies(now);
+    }
+}
+
+/// Logs when requests are welcome for the first time, and until then once a second what is missing.
+async fn tell_when_ready(readiness: Readiness, health: Health, started: Instant) {
+    health.reached(Phase::Ready).await;
+    let mut told = Instant::now();
+    while health.phase() == Phase::Ready {
+        let missing = readiness.missing(&health).await;
+        if missing.is_empty() {
+            info!(milliseconds = started.elapsed().as_millis() as u64, "ready");
+            return;
+        }
+        if told.elapsed() >= Duration::from_secs(1) {
+            told = Instant::now();
+            info!(missing = missing.join("; "), "not ready yet");
+        }
+        sleep(READY_POLL).await;
+    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -135,7 +243,6 @@ async fn live(hooks: Server, ops: Server, state: &State, delay: Duration) -> Res
     tokio::spawn(ops.run());
     let serving = tokio::spawn(hooks.run());
     state.health().advance(Phase::Ready);
-    info!("ready");
     signals.next().await;
     state.health().advance(Phase::Leaving);
     info!(seconds = delay.as_secs(), "told to stop: unready, serving on until no API server calls here");

@@ -1,88 +1,115 @@
-//! The serving certificate and key: read from files, with errors that tell what is wrong with which of them.
+//! Where the serving certificate comes from: files, or the built-in authority in the cluster.
 
-use std::fs;
-use std::path::Path;
+use std::env;
+use std::process;
 use std::sync::Arc;
 
-use rustls::crypto::ring::default_provider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{Error, InconsistentKeys, ServerConfig};
+use buttress_certs::authority::Lifetimes;
+use buttress_certs::cluster::{Authority, Configuration, Election, LeaseTimes};
+use buttress_certs::{CertsError, ClientAuthority, Events, Files, Identity, POLL, Served, server_config};
+use kube::Client;
+use rustls::ServerConfig;
+use tokio::sync::watch;
 
-use crate::config::ConfigError;
+use crate::cli::Serve;
+use crate::health::{Health, Phase};
 
-/// A certificate chain and its key.
-#[derive(Debug)]
-pub struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+/// The serving certificate as it is now, and what keeps it in order.
+pub(crate) struct Tls {
+    /// What is served.
+    pub(crate) served: Served,
+    /// The TLS side of the port.
+    pub(crate) config: Arc<ServerConfig>,
+    source: Source,
+    clients: Option<ClientAuthority>,
 }
 
-impl Identity {
-    /// Reads both from PEM files.
+enum Source {
+    Files(Files),
+    Authority(Box<(Authority, Election)>),
+}
+
+impl Tls {
+    /// Reads what the flags name.
     ///
     /// # Errors
-    /// When a file cannot be read, or does not hold what it should.
-    pub fn read(certificate: &Path, key: &Path) -> Result<Self, ConfigError> {
-        let text = read(certificate, "certificate")?;
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&text)
-            .collect::<Result<_, _>>()
-            .map_err(|error| ConfigError::new(format!("{}: is not good PEM: {error}", certificate.display())))?;
-        if chain.is_empty() {
-            return Err(ConfigError::new(format!(
-                "{}: holds no certificate; it needs blocks of PEM that begin with `-----BEGIN CERTIFICATE-----`, the server's own first",
-                certificate.display()
-            )));
-        }
-        let text = read(key, "private key")?;
-        let key = PrivateKeyDer::from_pem_slice(&text).map_err(|_| {
-            let hint = if contains(&text, b"ENCRYPTED") {
-                "the key in it is encrypted; decrypt it with `openssl pkey -in FILE -out FILE`"
-            } else if contains(&text, b"BEGIN CERTIFICATE") {
-                "holds a certificate and no private key; are --tls-cert-file and --tls-private-key-file swapped?"
-            } else {
-                "holds no private key; it needs a block of PEM that begins with `-----BEGIN PRIVATE KEY-----`"
-            };
-            ConfigError::new(format!("{}: {hint}", key.display()))
-        })?;
-        Ok(Self { chain, key })
-    }
-
-    /// When the certificate ends, as seconds since 1970; `None` when it cannot be read.
-    pub fn not_after(&self) -> Option<i64> {
-        let (_, certificate) = x509_parser::parse_x509_certificate(self.chain.first()?).ok()?;
-        Some(certificate.validity().not_after.timestamp())
-    }
-}
-
-/// The TLS side of a server that shows `identity`.
-///
-/// # Errors
-/// When key and certificate do not belong together, or are of a kind that is not supported.
-pub fn server_config(identity: Identity) -> Result<Arc<ServerConfig>, ConfigError> {
-    let refuse = |error: Error| {
-        ConfigError::new(match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
-                "the private key does not belong to the certificate; compare `openssl x509 -noout -pubkey -in CERT` with `openssl pkey -pubout -in KEY`".to_owned()
+    /// When a file cannot be read or used.
+    pub(crate) fn new(arguments: &Serve) -> Result<Self, CertsError> {
+        let clients = match &arguments.client_ca_file {
+            Some(path) => Some(ClientAuthority::read(path, arguments.client_name.clone())?),
+            None => None,
+        };
+        let served = Served::new();
+        let source = match (&arguments.tls_cert_file, &arguments.tls_private_key_file) {
+            (Some(certificate), Some(key)) => {
+                served.swap(Identity::read(certificate, key)?);
+                Source::Files(Files { certificate: certificate.clone(), key: key.clone(), names: names(arguments) })
             }
-            error => format!("the certificate or its private key cannot be used: {error}"),
-        })
+            // The flags ask for one or the other.
+            _ => authority(arguments)?,
+        };
+        Ok(Self { config: server_config(&served, clients.clone())?, served, source, clients })
+    }
+
+    /// Whether an API server is needed.
+    pub(crate) fn needs_cluster(&self) -> bool {
+        matches!(self.source, Source::Authority(_))
+    }
+
+    /// Keeps the certificate in order from now on. `client` is there when [`Tls::needs_cluster`].
+    pub(crate) fn keep(self, client: Option<&Client>, health: &Health, events: Events) {
+        if let Some(clients) = self.clients {
+            tokio::spawn(clients.follow(POLL, events.clone()));
+        }
+        match (self.source, client) {
+            (Source::Files(files), _) => {
+                tokio::spawn(files.follow(self.served, POLL, events));
+            }
+            (Source::Authority(built_in), Some(client)) => {
+                let (authority, election) = *built_in;
+                let leads = watch::Sender::new(false);
+                let follows = leads.subscribe();
+                let health = health.clone();
+                // Given back early, so that another replica leads before this one is gone.
+                let leaving = async move { health.reached(Phase::Leaving).await };
+                tokio::spawn(election.run(client.clone(), leads, leaving, events.clone()));
+                tokio::spawn(authority.run(client.clone(), follows, self.served, events));
+            }
+            (Source::Authority(_), None) => {}
+        }
+    }
+}
+
+/// The names by which the API server and people call. By the first the API server does.
+fn names(arguments: &Serve) -> Vec<String> {
+    let service = &arguments.service;
+    let in_cluster = arguments.namespace.iter().flat_map(|namespace| {
+        let name = format!("{service}.{namespace}");
+        [format!("{name}.svc"), format!("{name}.svc.cluster.local"), name]
+    });
+    in_cluster.chain(arguments.dns_name.iter().cloned()).collect()
+}
+
+fn authority(arguments: &Serve) -> Result<Source, CertsError> {
+    let namespace = arguments.namespace.clone().unwrap_or_default();
+    let authority = Authority {
+        namespace: namespace.clone(),
+        secret: arguments.authority_secret.clone().unwrap_or_default(),
+        configurations: vec![
+            Configuration::Mutating(arguments.mutating_webhook_configuration.clone()),
+            Configuration::Validating(arguments.validating_webhook_configuration.clone()),
+        ],
+        names: names(arguments),
+        lifetimes: Lifetimes::new(arguments.ca_lifetime, arguments.certificate_lifetime)?,
+        poll: POLL.min(arguments.certificate_lifetime / 30),
     };
-    // Named and not taken from the process: two libraries that bring one each would make the choice panic.
-    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(refuse)?
-        .with_no_client_auth()
-        .with_single_cert(identity.chain, identity.key)
-        .map_err(refuse)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(Arc::new(config))
+    let election =
+        Election { namespace, lease: arguments.lease.clone(), identity: identity(), times: LeaseTimes::default() };
+    Ok(Source::Authority(Box::new((authority, election))))
 }
 
-fn read(path: &Path, what: &str) -> Result<Vec<u8>, ConfigError> {
-    fs::read(path).map_err(|error| ConfigError::new(format!("{}: cannot read the {what}: {error}", path.display())))
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len()).any(|window| window == word)
+/// A name that no other replica has. In a pod the host's name is the pod's, but for pods of the host network.
+fn identity() -> String {
+    let host = env::var("POD_NAME").or_else(|_| env::var("HOSTNAME")).unwrap_or_else(|_| "buttress-webhook".to_owned());
+    format!("{host}-{}", process::id())
 }

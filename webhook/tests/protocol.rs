@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use buttress_review::Settings;
-use buttress_webhook::{BODY_LIMIT, Options, Phase, State, app, ops};
+use buttress_webhook::{BODY_LIMIT, Options, Phase, Readiness, State, app, ops};
 use serde_json::{Value, json};
 use support::{ask, call, gpu_pod, privileged_pod, review, router, send, state};
 
@@ -132,7 +132,8 @@ async fn the_deadline_of_the_api_server_holds() {
     let (status, _) = send(&router, "/mutate?timeout=1s", endless()).await;
     assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
     assert!(started.elapsed() < Duration::from_secs(5));
-    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) =
+        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("buttress_admission_in_flight 0"), "{text}");
 }
@@ -143,7 +144,7 @@ async fn one_request_too_many_is_turned_away_at_once() {
         std::thread::sleep(Duration::from_secs(1));
         jiff::civil::date(2026, 1, 1)
     }
-    let state = State::new(Settings::default(), Options { concurrency: 2, today: slow });
+    let state = State::new(Settings::new(Vec::new()), Options { concurrency: 2, today: slow });
     let router = app(state.clone());
     let mut large = review("CREATE", &gpu_pod());
     large["request"]["object"]["metadata"]["annotations"] = json!({"big": "x".repeat(100_000)});
@@ -163,7 +164,8 @@ async fn one_request_too_many_is_turned_away_at_once() {
     }
     // The slots are free again.
     ask(&router, "/mutate", &review("CREATE", &gpu_pod())).await;
-    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) =
+        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     assert!(String::from_utf8(text).unwrap().contains("buttress_admission_rejected_overload_total 1"));
 }
 
@@ -177,9 +179,9 @@ async fn a_judgement_that_takes_long_stops_neither_deadlines_nor_probes_nor_othe
         }
         jiff::civil::date(2026, 1, 1)
     }
-    let state = State::new(Settings::default(), Options { today: slow_once, ..Options::default() });
+    let state = State::new(Settings::new(Vec::new()), Options { today: slow_once, ..Options::default() });
     state.health().advance(Phase::Ready);
-    let (router, ops) = (app(state.clone()), ops(state));
+    let (router, ops) = (app(state.clone()), ops(state, Readiness::default()));
     let body = review("CREATE", &gpu_pod()).to_string();
     let started = Instant::now();
     let slow: Vec<_> = HOOKS
@@ -205,7 +207,7 @@ async fn a_judgement_that_takes_long_stops_neither_deadlines_nor_probes_nor_othe
 
 #[tokio::test]
 async fn clients_that_send_slowly_take_nobodys_place() {
-    let router = app(State::new(Settings::default(), Options { concurrency: 2, ..Options::default() }));
+    let router = app(State::new(Settings::new(Vec::new()), Options { concurrency: 2, ..Options::default() }));
     let slow: Vec<_> = (0..200)
         .map(|_| {
             let router = router.clone();
@@ -246,7 +248,7 @@ async fn a_panic_costs_its_own_request_only() {
     fn broken() -> jiff::civil::Date {
         panic!("on purpose: {}", "do-not-print-me")
     }
-    let state = State::new(Settings::default(), Options { today: broken, ..Options::default() });
+    let state = State::new(Settings::new(Vec::new()), Options { today: broken, ..Options::default() });
     let router = app(state.clone());
     let small = review("CREATE", &gpu_pod());
     let mut large = small.clone();
@@ -256,7 +258,8 @@ async fn a_panic_costs_its_own_request_only() {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!String::from_utf8_lossy(&text).contains("do-not-print-me"));
     }
-    let (_, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) =
+        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("buttress_panics_total 2") && text.contains("buttress_admission_in_flight 0"), "{text}");
 }
@@ -312,7 +315,7 @@ async fn long_lists_end_in_time() {
 #[tokio::test]
 async fn readiness_follows_the_life_of_the_process() {
     let state = state("warn");
-    let router = ops(state.clone());
+    let router = ops(state.clone(), Readiness::default());
     let get = |path: &str| call(&router, Request::get(path).body(Body::empty()).unwrap());
     assert_eq!(get("/healthz").await.0, StatusCode::OK);
     assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
@@ -334,7 +337,8 @@ async fn metrics_count_and_name_no_object() {
     odd["request"]["resource"]["resource"] = json!("made-up-resource");
     ask(&router, "/validate", &odd).await;
     send(&router, "/validate", "garbage").await;
-    let (status, text) = call(&ops(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (status, text) =
+        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert_eq!(status, StatusCode::OK);
     for line in [

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use buttress_webhook::{Health, Identity, Limits, Phase, Server, app, server_config};
+use buttress_certs::{Identity, Served, server_config};
+use buttress_webhook::{Health, Limits, Phase, Server, app};
 use support::{gpu_pod, review, state};
 use tls::{Caller, Certificates, connect};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -26,13 +27,14 @@ struct Running {
 
 async fn serve(certificates: &Certificates, limits: Limits) -> Running {
     let identity = Identity::read(&certificates.certificate(), &certificates.key()).unwrap();
-    assert!(identity.not_after().unwrap() > 0);
+    let served = Served::new();
+    served.swap(identity);
     let state = state("warn");
     let health = state.health().clone();
     health.advance(Phase::Ready);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let tls = Some(server_config(identity).unwrap());
+    let tls = Some(server_config(&served, None).unwrap());
     let server = Server { listener, tls, router: app(state), health: health.clone(), limits };
     Running { address, health, task: tokio::spawn(server.run()) }
 }

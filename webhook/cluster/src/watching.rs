@@ -41,8 +41,8 @@ const FACTS: &[(&str, &str, &str, &str)] = &[
 
 /// What those who run the process want to hear.
 pub trait Observer: Send + Sync + 'static {
-    /// The list of a kind, by its plural, is complete or was lost.
-    fn synced(&self, plural: &'static str, synced: bool);
+    /// The list of a kind, by its plural, is complete, for the first time or again.
+    fn synced(&self, plural: &'static str);
     /// A watch broke off, with the reason.
     fn failed(&self, plural: &'static str, reason: &str);
     /// Policies were read again; `valid` says whether all are free of mistakes.
@@ -205,10 +205,8 @@ impl Shared {
     }
 
     fn listed(&self, at: usize, plural: &'static str) {
-        let before = self.synced.fetch_or(1 << at, Ordering::AcqRel);
-        if before & (1 << at) == 0 {
-            self.observer.synced(plural, true);
-        }
+        self.synced.fetch_or(1 << at, Ordering::AcqRel);
+        self.observer.synced(plural);
     }
 }
 

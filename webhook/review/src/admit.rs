@@ -43,7 +43,8 @@ pub fn admit_pod(pod: &Value, settings: &Settings, today: Date) -> Admitted {
         pod.pointer("/metadata/namespace").and_then(Value::as_str).filter(|namespace| !namespace.is_empty());
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
-    let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
+    let inventory = settings.inventory(namespace);
+    let context = Context { policy: &policy, inventory: &inventory, namespace, origin: "", today };
     let mutation = mutate(pod, &context, |pod| Cow::Borrowed(pod));
     // Who only observes changes nothing.
     let (pod, patch, repaired) = match enforcement {

@@ -39,7 +39,7 @@ pub use admit::{Admitted, admit_pod};
 pub use injected::{ANNOTATION, Injected, Injection};
 pub use pods::pods_of;
 pub use request::{Malformed, Operation, Request};
-pub use settings::Settings;
+pub use settings::{Facts, Settings};
 pub use summary::{Decision, Doubt, Hook, Outcome, Summary, Verdict};
 
 /// What is answered to an AdmissionReview.

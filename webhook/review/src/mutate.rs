@@ -54,7 +54,8 @@ pub(crate) fn respond(
     let namespace = request.namespace();
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
-    let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
+    let inventory = settings.inventory(namespace);
+    let context = Context { policy: &policy, inventory: &inventory, namespace, origin: "", today };
     let mutation = mutate(&object, &context, |pod| request.placed(pod));
     summary.enforcement = Some(enforcement);
     summary.repairs = names(&mutation.applied);

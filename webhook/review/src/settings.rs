@@ -1,6 +1,7 @@
 //! What verdicts depend on besides the request: the Policies, and the namespace in which Buttress itself lives.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use buttress_policies::inventory::Inventory;
@@ -11,20 +12,42 @@ use buttress_policies::rules::RULES;
 /// made up to fill the memory.
 const MAX_COMBINATIONS: usize = 256;
 
+/// Who knows of the other objects of a cluster.
+pub trait Facts: fmt::Debug + Send + Sync {
+    /// What is known of the objects in `namespace`; `None` for objects outside namespaces.
+    fn of(&self, namespace: Option<&str>) -> Arc<Inventory>;
+}
+
+/// Who knows nothing, which is what a webhook without a cluster to watch does.
+#[derive(Debug)]
+struct Nothing(Arc<Inventory>);
+
+impl Facts for Nothing {
+    fn of(&self, _: Option<&str>) -> Arc<Inventory> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// The Policies to judge by, merged once for each combination of them that a namespace asks for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settings {
     policies: Vec<Policy>,
     own_namespace: Option<String>,
     enforcement: Option<Enforcement>,
-    inventory: Inventory,
+    facts: Arc<dyn Facts>,
     merged: Mutex<HashMap<Vec<usize>, Arc<Effective>>>,
 }
 
 impl Settings {
     /// Judges by `policies`; without any, what is found is only observed.
     pub fn new(policies: Vec<Policy>) -> Self {
-        Self { policies, inventory: Inventory::unknown(), ..Self::default() }
+        Self {
+            policies,
+            own_namespace: None,
+            enforcement: None,
+            facts: Arc::new(Nothing(Arc::new(Inventory::unknown()))),
+            merged: Mutex::default(),
+        }
     }
 
     /// Lets every request for `namespace` pass untouched: a webhook that judges its own pods can lock itself out.
@@ -39,6 +62,25 @@ impl Settings {
     pub fn with_enforcement(mut self, enforcement: Enforcement) -> Self {
         self.enforcement = Some(enforcement);
         self
+    }
+
+    /// Judges by what `facts` knows of other objects too.
+    #[must_use]
+    pub fn with_facts(mut self, facts: Arc<dyn Facts>) -> Self {
+        self.facts = facts;
+        self
+    }
+
+    /// The same with other Policies.
+    #[must_use]
+    pub fn with_policies(&self, policies: Vec<Policy>) -> Self {
+        Self {
+            policies,
+            own_namespace: self.own_namespace.clone(),
+            enforcement: self.enforcement,
+            facts: Arc::clone(&self.facts),
+            merged: Mutex::default(),
+        }
     }
 
     /// The Policies as they were given.
@@ -70,9 +112,9 @@ impl Settings {
         self.enforcement.unwrap_or(effective.enforcement())
     }
 
-    /// What is known of other objects in admission: nothing.
-    pub(crate) fn inventory(&self) -> &Inventory {
-        &self.inventory
+    /// What is known of the objects in `namespace`.
+    pub(crate) fn inventory(&self, namespace: Option<&str>) -> Arc<Inventory> {
+        self.facts.of(namespace)
     }
 
     pub(crate) fn is_own(&self, namespace: &str) -> bool {

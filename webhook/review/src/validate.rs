@@ -58,7 +58,8 @@ pub(crate) fn respond(
     let policy = settings.effective(namespace);
     let enforcement = settings.enforcement(&policy);
     summary.enforcement = Some(enforcement);
-    let context = Context { policy: &policy, inventory: settings.inventory(), namespace, origin: "", today };
+    let inventory = settings.inventory(namespace);
+    let context = Context { policy: &policy, inventory: &inventory, namespace, origin: "", today };
     let was_oversized = old.as_ref().is_some_and(|old| is_oversized(old, is_pod));
     if was_oversized || is_oversized(object, is_pod) {
         summary.doubt = Some(Doubt::Oversized);
