@@ -12,8 +12,8 @@ use super::start::Cluster;
 use super::tools::KWOK;
 use super::wait::eventually;
 
-/// What kwok makes of nodes and pods: a node becomes ready and stays so, a pod that is bound to one runs, and a pod that
-/// is deleted goes. Nodes of a real kubelet are not its own.
+/// What kwok makes of nodes and pods: a node becomes ready and stays so, a pod that is bound to one runs, with the resources
+/// that it asked for, and a pod that is deleted goes. Finalizers are kept, as a kubelet would.
 const STAGES: &str = r#"
 apiVersion: kwok.x-k8s.io/v1alpha1
 kind: Stage
@@ -73,6 +73,7 @@ spec:
         started: true
         restartCount: 0
         state: {running: {startedAt: {{ $now | Quote }}}}
+        resources:{{ YAML .resources 5 }}
       {{ end }}
       {{ if .spec.initContainers }}
       initContainerStatuses:
@@ -103,7 +104,6 @@ spec:
     matchExpressions:
       - {key: .metadata.deletionTimestamp, operator: Exists}
   next:
-    finalizers: {empty: true}
     delete: true
 "#;
 

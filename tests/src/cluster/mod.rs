@@ -16,6 +16,7 @@ mod kubeconfig;
 mod kubectl;
 mod kwok;
 mod neighbour;
+mod objects;
 mod options;
 mod ports;
 mod process;

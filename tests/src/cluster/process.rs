@@ -13,7 +13,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::reaper;
 
 /// How many lines of a log are shown when something fails.
-const TAIL: usize = 25;
+const TAIL: usize = 15;
+/// How many characters of a line are shown.
+const WIDTH: usize = 300;
 
 /// A program with its arguments, running or not, that can be started again as it was. It is killed when this is dropped,
 /// and also when the test process ends in any other way.
@@ -175,7 +177,8 @@ impl Process {
         let lines: Vec<&str> = log.lines().collect();
         let left_out = lines.len().saturating_sub(TAIL);
         let state = if self.is_running() { "runs" } else { "does not run" };
-        let lines: String = lines[left_out..].iter().map(|line| format!("    {line}\n")).collect();
+        let line = |line: &&str| format!("    {}\n", line.chars().take(WIDTH).collect::<String>());
+        let lines: String = lines[left_out..].iter().map(line).collect();
         format!("--- {} {state}; the end of {}:\n{lines}", self.name, self.log.display())
     }
 

@@ -20,6 +20,7 @@ pub struct Registration {
     timeout_seconds: u8,
     mutates: bool,
     validates: bool,
+    service: Option<(String, String)>,
 }
 
 impl Registration {
@@ -33,7 +34,15 @@ impl Registration {
             timeout_seconds: 10,
             mutates: true,
             validates: true,
+            service: None,
         }
+    }
+
+    /// By the Service `name` of `namespace`, port 443, instead of by URL.
+    #[must_use]
+    pub fn by_service(mut self, namespace: &str, name: &str) -> Self {
+        self.service = Some((namespace.to_owned(), name.to_owned()));
+        self
     }
 
     /// A call that fails is passed over, after two seconds: as the chart has it.
@@ -133,13 +142,17 @@ impl Registration {
     }
 
     fn hook(&self, name: &str, path: &str, webhook: &Webhook, rules: Value) -> Value {
+        let mut client = match &self.service {
+            Some((namespace, name)) => {
+                json!({"service": {"namespace": namespace, "name": name, "path": format!("/{path}")}})
+            }
+            None => json!({"url": format!("https://{}/{path}", webhook.address())}),
+        };
+        client["caBundle"] = json!(ByteString(webhook.authority().as_bytes().to_vec()));
         json!({
             "name": name,
             "rules": rules,
-            "clientConfig": {
-                "url": format!("https://{}/{path}", webhook.address()),
-                "caBundle": ByteString(webhook.authority().as_bytes().to_vec()),
-            },
+            "clientConfig": client,
             "namespaceSelector": {"matchExpressions": [
                 {"key": "kubernetes.io/metadata.name", "operator": "In", "values": self.namespaces},
             ]},

@@ -13,14 +13,14 @@ use super::start::Cluster;
 pub struct Shared(&'static Cluster);
 
 /// The cluster that the tests of this process share: with kwok and an audit log, one plain node `plain` and one GPU node
-/// `gpu` of 8 accelerators. It is started by the first who asks, and stopped with the process. Work in namespaces of your
+/// `gpu` of 64 accelerators. It is started by the first who asks, and stopped with the process. Work in namespaces of your
 /// own ([`Cluster::namespace`]), register webhooks for these only, and stop nothing of it.
 pub async fn shared() -> Shared {
     static CLUSTER: OnceCell<Cluster> = OnceCell::const_new();
     let start = async || {
         let cluster = Cluster::start(Options::default().with_kwok().with_audit()).await;
         cluster.plain_node("plain").await;
-        cluster.gpu_node("gpu", 8).await;
+        cluster.gpu_node("gpu", 64).await;
         cluster
     };
     Shared(CLUSTER.get_or_init(start).await)

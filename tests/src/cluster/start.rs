@@ -95,10 +95,12 @@ impl Cluster {
             authority,
             folder,
         };
-        for process in [&cluster.etcd, &cluster.api_server, &cluster.controller_manager, &cluster.scheduler] {
-            process.start();
-        }
+        cluster.etcd.start();
+        cluster.api_server.start();
+        // Ready means that the roles are there, without which the others would be refused.
         cluster.ready().await;
+        cluster.controller_manager.start();
+        cluster.scheduler.start();
         cluster.kwok.iter().for_each(Process::start);
         cluster.service_account_of("default").await;
         eprintln!("the cluster at {server} is ready after {:.1} s", begun.elapsed().as_secs_f32());
@@ -224,6 +226,11 @@ impl Cluster {
     /// The API server. After a restart, wait with [`Cluster::ready`].
     pub fn api_server(&self) -> &Process {
         &self.api_server
+    }
+
+    /// What the API server stores into.
+    pub fn etcd(&self) -> &Process {
+        &self.etcd
     }
 
     /// The controller manager.

@@ -4,3 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
 mod harness;
+mod repairs;
+mod sidecars;
+mod support;
+mod verdicts;
