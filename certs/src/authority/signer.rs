@@ -1,4 +1,4 @@
-//! What one replica signs for itself, from what it knows of the authority.
+//! What one replica knows of the authority, and signs for itself by it.
 
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::identity::Identity;
 pub struct Signer {
     names: Vec<String>,
     lifetime: Duration,
+    known: Option<State>,
     signed: Option<Signed>,
 }
 
@@ -28,32 +29,51 @@ impl Signer {
     /// One for a server that is called by `names`, DNS names and IP addresses, with certificates that live for `lifetime`.
     #[must_use]
     pub fn new(names: Vec<String>, lifetime: Duration) -> Self {
-        Self { names, lifetime, signed: None }
+        Self { names, lifetime, known: None, signed: None }
+    }
+
+    /// Takes note of what the Secret holds. That it was emptied is no reason to forget what is still trusted.
+    pub fn learn(&mut self, state: State) {
+        if !state.is_empty() {
+            self.known = Some(state);
+        }
+    }
+
+    /// The last state with an authority that the Secret was seen to hold.
+    #[must_use]
+    pub fn known(&self) -> Option<&State> {
+        self.known.as_ref()
     }
 
     /// The certificate to be served from `now` on, if it is another than the one before.
     ///
     /// # Errors
     /// When one is due and cannot be signed. The one before is still to be served.
-    pub fn renew(&mut self, state: &State, now: Timestamp) -> Result<Option<Identity>, CertsError> {
+    pub fn renew(&mut self, now: Timestamp) -> Result<Option<Identity>, CertsError> {
+        let Some(state) = &self.known else {
+            return Err(CertsError::new("there is no authority yet; the leader makes it"));
+        };
         let good = self.signed.as_ref().filter(|signed| signed.identity.validity().holds(now));
         let signing = state.signing.as_ref().filter(|ca| ca.validity().holds(now));
         // With nothing to show, what will be trusted in a moment is better than nothing.
         let next = state.next.as_ref().map(|next| &next.ca).filter(|ca| good.is_none() && ca.validity().holds(now));
         let Some(ca) = signing.or(next) else {
-            return match (good, &state.signing, &state.next) {
-                (Some(signed), ..) if !signed.identity.validity().is_due(now) => Ok(None),
-                (_, None, None) => Err(CertsError::new("there is no authority yet; the leader makes it")),
-                _ => Err(CertsError::new(format!(
-                    "no authority is good now, and the clock says {now}; the leader makes another"
-                ))),
-            };
+            if good.is_some_and(|signed| !signed.identity.validity().is_due(now)) {
+                return Ok(None);
+            }
+            return Err(CertsError::new(format!("no authority is good at {now}, our clock; the leader makes another")));
         };
-        if good.is_some_and(|signed| signed.by == *ca.certificate() && !signed.identity.validity().is_due(now)) {
+        if good.is_some_and(|signed| signed.by == *ca.certificate() && !is_due(signed, ca.validity().not_after, now)) {
             return Ok(None);
         }
         let identity = ca.sign(&self.names, now, self.lifetime)?;
         self.signed = Some(Signed { identity: identity.clone(), by: ca.certificate().clone() });
         Ok(Some(identity))
     }
+}
+
+/// Whether it is time for another. One that ends with its authority cannot be outlived by another of the same.
+fn is_due(signed: &Signed, authority_ends: Timestamp, now: Timestamp) -> bool {
+    let validity = signed.identity.validity();
+    validity.is_due(now) && validity.not_after < authority_ends
 }

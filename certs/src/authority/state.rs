@@ -101,6 +101,12 @@ impl State {
         (state, faults)
     }
 
+    /// Whether there is no authority to sign with, now or next.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.signing.is_none() && self.next.is_none()
+    }
+
     /// The content of the Secret.
     #[must_use]
     pub fn data(&self) -> BTreeMap<String, Vec<u8>> {

@@ -55,7 +55,6 @@ impl Authority {
             store: Store::new(&client, &self.namespace, &self.secret),
             bundles: Bundles::new(&client, &self.configurations),
             signer: Signer::new(self.names, self.lifetimes.certificate),
-            known: None,
             lifetimes: self.lifetimes,
             events,
         };
@@ -81,8 +80,6 @@ struct Replica {
     store: Store,
     bundles: Bundles,
     signer: Signer,
-    /// The last state with an authority that was seen in the Secret.
-    known: Option<State>,
     lifetimes: Lifetimes,
     events: Events,
 }
@@ -95,17 +92,13 @@ impl Replica {
         self.report(&found);
         let outcome = if leading { self.lead(found).await } else { Ok((found.state, true)) };
         let Some((state, fine)) = self.events.outcome(Subject::Secret, outcome) else { return false };
-        // An emptied Secret is no reason to forget what API servers still trust.
-        if state.signing.is_some() || state.next.is_some() {
-            self.known = Some(state);
-        }
+        self.signer.learn(state);
         fine
     }
 
     /// Tells what of the Secret is spoilt.
     fn report(&self, found: &Found) {
-        let empty = found.state.signing.is_none() && found.state.next.is_none();
-        if empty && found.faults.is_empty() && self.known.is_some() {
+        if found.state.is_empty() && found.faults.is_empty() && self.signer.known().is_some() {
             let reason = "the Secret was emptied or deleted, the leader makes another authority";
             return self.events.fails(Subject::Authority, reason.to_owned());
         }
@@ -118,9 +111,7 @@ impl Replica {
     }
 
     fn sign(&mut self, served: &Served) {
-        let nothing = State::default();
-        let state = self.known.as_ref().unwrap_or(&nothing);
-        let outcome = self.signer.renew(state, Timestamp::now());
+        let outcome = self.signer.renew(Timestamp::now());
         if let Some(Some(identity)) = self.events.outcome(Subject::Signing, outcome) {
             let not_after = identity.not_after();
             served.swap(identity);
@@ -134,7 +125,7 @@ impl Replica {
         let registered = self.events.outcome(Subject::Bundle, registered);
         for _ in 0..ATTEMPTS {
             let published = registered.as_ref().is_some_and(|it| is_published(it, &found.state.bundle()));
-            let advice = found.state.advance(Timestamp::now(), published, &self.lifetimes, self.known.as_ref())?;
+            let advice = found.state.advance(Timestamp::now(), published, &self.lifetimes, self.signer.known())?;
             let tidied = || Advice { state: found.state.clone(), made: false, switched: false };
             let Some(advice) = advice.or_else(|| found.untidy.then(tidied)) else {
                 // Written from what is in the Secret, never from what is yet to be: it would be trusted and then unknown.
