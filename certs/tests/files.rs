@@ -30,13 +30,12 @@ impl Drop for Followed {
 }
 
 impl Followed {
-    fn start(folder: TempDir, clients: Option<ClientAuthority>) -> Self {
+    fn start(folder: TempDir) -> Self {
         let (served, told) = (Served::new(), Told::default());
         let files = Files {
             certificate: folder.path().join("tls.crt"),
             key: folder.path().join("tls.key"),
             names: vec![NAME.to_owned()],
-            clients,
         };
         let task = tokio::spawn(files.follow(served.clone(), POLL, told.events()));
         Self { folder, served, told, task }
@@ -61,7 +60,7 @@ impl Followed {
 async fn a_bad_pair_keeps_the_old_one_and_is_told_once() {
     let authority = Authority::make();
     let (first, second) = (authority.server(NAME), authority.server(NAME));
-    let followed = Followed::start(tempfile::tempdir().unwrap(), None);
+    let followed = Followed::start(tempfile::tempdir().unwrap());
     followed.tells("tls.crt: cannot read the certificate").await;
     first.write(followed.folder.path());
     followed.comes_to_serve(&first).await;
@@ -115,7 +114,7 @@ async fn the_kubelets_swap_is_seen_every_time() {
     }
     let mut pair = authority.server(NAME);
     mount(folder.path(), "0", &pair);
-    let followed = Followed::start(folder, None);
+    let followed = Followed::start(folder);
     followed.comes_to_serve(&pair).await;
     for generation in 1..10 {
         pair = authority.server(NAME);
@@ -134,12 +133,8 @@ async fn a_pair_that_is_written_file_by_file_is_waited_for() {
     let (first, second) = (authority.server(NAME), authority.server(NAME));
     let folder = tempfile::tempdir().unwrap();
     first.write(folder.path());
-    let files = Files {
-        certificate: folder.path().join("tls.crt"),
-        key: folder.path().join("tls.key"),
-        names: Vec::new(),
-        clients: None,
-    };
+    let files =
+        Files { certificate: folder.path().join("tls.crt"), key: folder.path().join("tls.key"), names: Vec::new() };
     fs::write(folder.path().join("tls.crt"), &second.certificate).unwrap();
     let load = tokio::spawn(async move { files.load().await });
     tokio::time::sleep(Duration::from_millis(150)).await;
@@ -148,18 +143,19 @@ async fn a_pair_that_is_written_file_by_file_is_waited_for() {
 }
 
 #[tokio::test]
-async fn the_clients_authority_is_followed_too() {
-    let authority = Authority::make();
+async fn the_authority_of_the_clients_is_followed_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("clients.crt");
-    fs::write(&file, &authority.pem).unwrap();
-    authority.server(NAME).write(folder.path());
-    let clients = ClientAuthority::read(&file, Vec::new()).unwrap();
-    let followed = Followed::start(folder, Some(clients));
-    let works = |event: &Event| *event == Event::Works(Subject::ClientAuthority);
-    until("it works", || followed.told.count(works) == 1).await;
-    fs::write(&file, "nonsense").unwrap();
-    followed.tells("clients.crt: holds no certificate").await;
     fs::write(&file, Authority::make().pem).unwrap();
-    until("it works again", || followed.told.count(works) == 2).await;
+    let told = Told::default();
+    let clients = ClientAuthority::read(&file, Vec::new()).unwrap();
+    let task = tokio::spawn(clients.follow(POLL, told.events()));
+    let works = |event: &Event| *event == Event::Works(Subject::ClientAuthority);
+    until("it works", || told.count(works) == 1).await;
+    fs::write(&file, "nonsense").unwrap();
+    let fails = |event: &Event| matches!(event, Event::Fails { reason, .. } if reason.contains("clients.crt: holds no certificate"));
+    until("it is told", || told.count(fails) == 1).await;
+    fs::write(&file, Authority::make().pem).unwrap();
+    until("it works again", || told.count(works) == 2).await;
+    task.abort();
 }

@@ -10,7 +10,7 @@ use crate::error::CertsError;
 
 pub use ca::Ca;
 pub use signer::Signer;
-pub use state::{Advice, Next, State};
+pub use state::{Advice, State};
 
 /// The longest that certificates begin before they are made, for clients whose clocks are behind.
 const BACKDATE: Duration = Duration::from_secs(3600);

@@ -56,7 +56,7 @@ impl Signer {
         let good = self.signed.as_ref().filter(|signed| signed.identity.validity().holds(now));
         let signing = state.signing.as_ref().filter(|ca| ca.validity().holds(now));
         // With nothing to show, what will be trusted in a moment is better than nothing.
-        let next = state.next.as_ref().map(|next| &next.ca).filter(|ca| good.is_none() && ca.validity().holds(now));
+        let next = state.next.as_ref().filter(|ca| good.is_none() && ca.validity().holds(now));
         let Some(ca) = signing.or(next) else {
             if good.is_some_and(|signed| !signed.identity.validity().is_due(now)) {
                 return Ok(None);

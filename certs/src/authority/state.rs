@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use pem::{EncodeConfig, LineEnding, Pem};
@@ -23,7 +24,6 @@ use crate::validity::{Validity, later};
 const SIGNING: (&str, &str) = ("tls.crt", "tls.key");
 const TRUSTED: &str = "ca.crt";
 const NEXT: (&str, &str) = ("next.crt", "next.key");
-const TRUSTED_SINCE: &str = "next.trusted-since";
 
 /// The most authorities that are trusted at a time; a Secret with more of them was not written by us.
 const MAX_TRUSTED: usize = 16;
@@ -33,19 +33,10 @@ const MAX_TRUSTED: usize = 16;
 pub struct State {
     /// The authority that signs.
     pub signing: Option<Arc<Ca>>,
-    /// The authority that will.
-    pub next: Option<Next>,
+    /// The authority that will. It is trusted, and does not sign yet.
+    pub next: Option<Arc<Ca>>,
     /// Every authority that is trusted, those above and what came before, oldest first.
     pub trusted: Vec<CertificateDer<'static>>,
-}
-
-/// An authority that is trusted and does not sign yet.
-#[derive(Clone, Debug)]
-pub struct Next {
-    /// The authority.
-    pub ca: Arc<Ca>,
-    /// Since when every webhook configuration is known to have it.
-    pub trusted_since: Option<Timestamp>,
 }
 
 /// What the leader is to do.
@@ -75,11 +66,7 @@ impl State {
             outcome.map_err(|error| faults.push(CertsError::new(format!("{certificate}, {key}: {error}")))).ok()
         };
         let signing = pair(SIGNING);
-        let next = pair(NEXT).map(|ca| Next {
-            ca,
-            // A time that cannot be read is as if it were not known yet.
-            trusted_since: value(TRUSTED_SINCE).and_then(|text| std::str::from_utf8(text).ok()?.trim().parse().ok()),
-        });
+        let next = pair(NEXT);
         let mut trusted = Vec::new();
         for certificate in value(TRUSTED).into_iter().flat_map(|text| CertificateDer::pem_slice_iter(text)) {
             match certificate.ok().filter(|certificate| is_authority(certificate)) {
@@ -116,12 +103,9 @@ impl State {
             put(SIGNING.0, text(ca.certificate()));
             put(SIGNING.1, ca.key());
         }
-        if let Some(Next { ca, trusted_since }) = &self.next {
+        if let Some(ca) = &self.next {
             put(NEXT.0, text(ca.certificate()));
             put(NEXT.1, ca.key());
-            if let Some(since) = trusted_since {
-                put(TRUSTED_SINCE, since.to_string());
-            }
         }
         if !self.trusted.is_empty() {
             put(TRUSTED, self.bundle());
@@ -137,8 +121,8 @@ impl State {
 
     /// Every key of the Secret that is ours.
     #[must_use]
-    pub fn keys() -> [&'static str; 6] {
-        [SIGNING.0, SIGNING.1, TRUSTED, NEXT.0, NEXT.1, TRUSTED_SINCE]
+    pub fn keys() -> [&'static str; 5] {
+        [SIGNING.0, SIGNING.1, TRUSTED, NEXT.0, NEXT.1]
     }
 
     /// The certificates that API servers are to trust, as PEM; the same text for the same state.
@@ -147,8 +131,8 @@ impl State {
         self.trusted.iter().map(text).collect()
     }
 
-    /// What the leader is to make of this state at `now`; `None` when it is good as it is. `published` tells whether every
-    /// webhook configuration was seen to hold exactly [`State::bundle`]. `before` is what was known of the Secret last: where
+    /// What the leader is to make of this state at `now`; `None` when it is good as it is. `published_for` tells for how
+    /// long every webhook configuration was seen to hold exactly [`State::bundle`], if at all, by a clock that cannot jump. `before` is what was known of the Secret last: where
     /// the authority is gone from it, what is still in use stays trusted.
     ///
     /// # Errors
@@ -156,7 +140,7 @@ impl State {
     pub fn advance(
         &self,
         now: Timestamp,
-        published: bool,
+        published_for: Option<Duration>,
         lifetimes: &Lifetimes,
         before: Option<&Self>,
     ) -> Result<Option<Advice>, CertsError> {
@@ -170,24 +154,14 @@ impl State {
         }
         changed |= state.prune(now, lifetimes);
         changed |= state.trusted != self.trusted;
-        if let Some(next) = &mut state.next {
-            let since = match next.trusted_since {
-                // A time that is yet to come was told by a clock that went wrong.
-                Some(since) if published && since <= now => Some(since),
-                _ if published => Some(now),
-                // Somebody took it out again, or we cannot look.
-                _ => None,
-            };
-            changed |= since != next.trusted_since;
-            next.trusted_since = since;
-            let waited = since.is_some_and(|since| later(since, lifetimes.propagation) <= now);
-            if !is_fresh(&next.ca, now) {
-                state.next = None;
+        if let Some(next) = state.next.take() {
+            if !is_fresh(&next, now) {
                 changed = true;
-            } else if waited {
-                state.signing = Some(Arc::clone(&next.ca));
-                state.next = None;
+            } else if published_for.is_some_and(|span| span >= lifetimes.propagation) {
+                state.signing = Some(next);
                 (advice.switched, changed) = (true, true);
+            } else {
+                state.next = Some(next);
             }
         }
         let state = &mut advice.state;
@@ -200,7 +174,7 @@ impl State {
                 state.signing = Some(ca);
                 advice.switched = true;
             } else {
-                state.next = Some(Next { ca, trusted_since: None });
+                state.next = Some(ca);
             }
             (advice.made, changed) = (true, true);
         }
@@ -228,7 +202,7 @@ impl State {
     /// Brings the trusted into their one order, without doubles, and with no more than is sensible.
     fn tidy(&mut self) {
         let begins = |certificate: &CertificateDer<'_>| Validity::of(certificate).map(|validity| validity.not_before);
-        self.trusted.sort_by(|a, b| (begins(a), a.as_ref()).cmp(&(begins(b), b.as_ref())));
+        self.trusted.sort_by_cached_key(|certificate| (begins(certificate), certificate.to_vec()));
         self.trusted.dedup();
         let mut surplus = self.trusted.len().saturating_sub(MAX_TRUSTED);
         let kept = self.kept();
@@ -241,8 +215,7 @@ impl State {
 
     /// The certificates of the authorities that sign and will.
     fn kept(&self) -> Vec<CertificateDer<'static>> {
-        let next = self.next.as_ref().map(|next| &next.ca);
-        self.signing.iter().chain(next).map(|ca| ca.certificate().clone()).collect()
+        self.signing.iter().chain(&self.next).map(|ca| ca.certificate().clone()).collect()
     }
 }
 

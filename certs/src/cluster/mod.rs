@@ -6,12 +6,13 @@ mod bundle;
 mod election;
 mod secret;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::Client;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::authority::{Advice, Lifetimes, Signer, State};
 use crate::error::CertsError;
@@ -53,7 +54,8 @@ impl Authority {
     pub async fn run(self, client: Client, mut leads: watch::Receiver<bool>, served: Served, events: Events) {
         let mut replica = Replica {
             store: Store::new(&client, &self.namespace, &self.secret),
-            bundles: Bundles::new(&client, &self.configurations),
+            bundles: Arc::new(Bundles::new(&client, &self.configurations)),
+            published: Published::default(),
             signer: Signer::new(self.names, self.lifetimes.certificate),
             lifetimes: self.lifetimes,
             events,
@@ -78,7 +80,8 @@ impl Authority {
 /// What one replica does and knows.
 struct Replica {
     store: Store,
-    bundles: Bundles,
+    bundles: Arc<Bundles>,
+    published: Published,
     signer: Signer,
     lifetimes: Lifetimes,
     events: Events,
@@ -90,6 +93,9 @@ impl Replica {
         let found = self.store.read().await;
         let Some(found) = self.events.outcome(Subject::Secret, found) else { return false };
         self.report(&found);
+        if !leading {
+            self.published = Published::default();
+        }
         let outcome = if leading { self.lead(found).await } else { Ok((found.state, true)) };
         let Some((state, fine)) = self.events.outcome(Subject::Secret, outcome) else { return false };
         self.signer.learn(state);
@@ -120,12 +126,15 @@ impl Replica {
     }
 
     /// Brings Secret and configurations into order. What the Secret holds then, and whether all of it worked.
-    async fn lead(&self, mut found: Found) -> Result<(State, bool), CertsError> {
-        let registered = self.bundles.read().await;
+    async fn lead(&mut self, mut found: Found) -> Result<(State, bool), CertsError> {
+        let bundles = Arc::clone(&self.bundles);
+        let registered = bundles.read().await;
         let registered = self.events.outcome(Subject::Bundle, registered);
         for _ in 0..ATTEMPTS {
-            let published = registered.as_ref().is_some_and(|it| is_published(it, &found.state.bundle()));
-            let advice = found.state.advance(Timestamp::now(), published, &self.lifetimes, self.signer.known())?;
+            let bundle = found.state.bundle();
+            let published = registered.as_ref().is_some_and(|it| is_published(it, &bundle));
+            let published_for = self.published.look(published.then_some(bundle));
+            let advice = found.state.advance(Timestamp::now(), published_for, &self.lifetimes, self.signer.known())?;
             let tidied = || Advice { state: found.state.clone(), made: false, switched: false };
             let Some(advice) = advice.or_else(|| found.untidy.then(tidied)) else {
                 // Written from what is in the Secret, never from what is yet to be: it would be trusted and then unknown.
@@ -154,5 +163,22 @@ impl Replica {
             outcome = outcome.and(configuration.write(bundle, &self.events).await);
         }
         self.events.outcome(Subject::Bundle, outcome).is_some()
+    }
+}
+
+/// Since when the leader sees the same bundle in every configuration. Of a leader before it nothing is known, nor is its
+/// clock to be believed: each counts for itself.
+#[derive(Default)]
+struct Published(Option<(String, Instant)>);
+
+impl Published {
+    /// Takes note of the bundle that is everywhere now, if one is, and tells for how long it has been.
+    fn look(&mut self, bundle: Option<String>) -> Option<Duration> {
+        let since = match self.0.take() {
+            Some((before, since)) if bundle.as_ref() == Some(&before) => since,
+            _ => Instant::now(),
+        };
+        self.0 = bundle.map(|bundle| (bundle, since));
+        self.0.as_ref().map(|(_, since)| since.elapsed())
     }
 }

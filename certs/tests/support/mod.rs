@@ -1,7 +1,7 @@
 //! Certificates made for the occasion, and clients that trust them.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
