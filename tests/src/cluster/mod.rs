@@ -6,6 +6,7 @@
 //! - [`shared`]: one cluster for all tests of a process that break nothing; each has its namespaces.
 //! - [`Webhook`], [`Registration`]: the binary under test as a process, and how the API server comes to call it.
 //! - [`Neighbour`]: another mutating webhook, before ours or after it.
+//! - `node` (feature `node`): a kubelet and a containerd, on which pods really run.
 //! - [`Process`], [`ToolSet`], [`Authority`], [`free_port`]: what all of these are made of; also for more of the kind.
 //!
 //! Everything here panics when it fails, with the tails of the logs, as tests do. Nothing outlives the test process.
@@ -16,6 +17,8 @@ mod kubeconfig;
 mod kubectl;
 mod kwok;
 mod neighbour;
+#[cfg(feature = "node")]
+pub mod node;
 mod objects;
 mod options;
 mod ports;
