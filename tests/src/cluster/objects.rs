@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use axum::http::Request;
 use kube::Client;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use super::start::Cluster;
+use super::wait::eventually;
+use super::webhook::binary;
 
 impl Cluster {
     /// Gets what is at a path of the API, such as `/apis/apps/v1/namespaces/ml/deployments/llm`; `None` where nothing is.
@@ -37,6 +40,26 @@ impl Cluster {
             Err(kube::Error::Api(status)) => Err(status.message.clone()),
             Err(error) => panic!("POST {path}: {error}"),
         }
+    }
+
+    /// Installs the kind of our Policies, as the binary under test prints it, and waits until it is served. Once more, it
+    /// changes nothing.
+    ///
+    /// # Panics
+    /// When the API server does not take it.
+    pub async fn install_policies(&self) {
+        let printed = Command::new(binary("buttress-webhook-under-test")).arg("crd").output().await;
+        let printed = printed.unwrap_or_else(|error| panic!("the webhook does not run: {error}"));
+        let crd = String::from_utf8_lossy(&printed.stdout);
+        let applied = self.kubectl_with(&["apply", "--server-side", "-f", "-"], &crd).await;
+        assert!(applied.success, "the CustomResourceDefinition is refused: {}", applied.stderr);
+        eventually("the kind of Policies is served", async || {
+            let crd = self.get("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/policies.buttress.dev").await?;
+            let conditions = crd["status"]["conditions"].as_array()?;
+            let established = |condition: &&Value| condition["type"] == "Established" && condition["status"] == "True";
+            conditions.iter().find(established).map(|_| ())
+        })
+        .await;
     }
 
     /// Makes a Service `name` that has `address` behind it, as if a pod served there. Loopback is refused; take

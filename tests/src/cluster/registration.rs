@@ -104,14 +104,23 @@ impl Registration {
             hooks.iter().filter(|(_, on)| *on).map(|(hook, _)| format!("webhook=\"{hook}\"")).collect();
         for namespace in &self.namespaces {
             let pods: Api<DynamicObject> = Api::namespaced_with(cluster.client().await, namespace, &kind);
-            let pod: DynamicObject = typed(json!({"apiVersion": "v1", "kind": "Pod",
-                "metadata": {"generateName": "called-"},
-                "spec": {"containers": [{"name": "c", "image": "registry.k8s.io/pause:3.10"}]}}));
+            // A LimitRange may refuse the one or the other before the validating hook is asked.
+            let resources = [json!({}), json!({"limits": {"cpu": "10m", "memory": "16Mi"}})];
+            let candidates = resources.map(|resources| {
+                typed::<DynamicObject>(
+                    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "called-"},
+                    "spec": {"containers": [
+                        {"name": "c", "image": "registry.k8s.io/pause:3.10", "resources": resources},
+                    ]}}),
+                )
+            });
             for hook in &hooks {
                 let asked = async || webhook.metric("buttress_admission_requests_total", &[hook]).await;
                 let before = asked().await;
                 eventually(&format!("{} is asked about pods of {namespace}", self.name), async || {
-                    let _ = pods.create(&dry, &pod).await;
+                    for pod in &candidates {
+                        let _ = pods.create(&dry, pod).await;
+                    }
                     (asked().await > before).then_some(())
                 })
                 .await;

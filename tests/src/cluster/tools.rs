@@ -1,8 +1,8 @@
 //! The programs of a cluster, built from Go sources once and kept in the cache folder of the user. Which versions is
 //! said by the go.mod and go.sum of each set, and a changed one of these is another entry of the cache.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write, stderr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -82,13 +82,16 @@ impl ToolSet {
         fs::create_dir_all(cache()).unwrap_or_else(|error| panic!("cannot make {}: {error}", cache().display()));
         let lock = cache().join(format!("{}.lock", self.name));
         let lock = File::create(&lock).unwrap_or_else(|error| panic!("cannot write {}: {error}", lock.display()));
-        lock.lock().unwrap_or_else(|error| panic!("cannot lock the cache of {}: {error}", self.name));
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            progress(&format!("waiting for another process that builds {} …", self.name));
+            lock.lock().unwrap_or_else(|error| panic!("cannot lock the cache of {}: {error}", self.name));
+        }
         if folder.is_dir() {
             return;
         }
         let go = go::find();
         let names: Vec<&str> = self.tools.iter().map(|(name, _)| *name).collect();
-        eprintln!("building {}, about {} minutes the first time …", names.join(", "), self.minutes);
+        progress(&format!("building {}, about {} minutes the first time …", names.join(", "), self.minutes));
         let begun = Instant::now();
         let unfinished = folder.with_extension("unfinished");
         match fs::remove_dir_all(&unfinished) {
@@ -108,10 +111,10 @@ impl ToolSet {
                 .unwrap_or_else(|error| panic!("cannot run {}: {error}", go.display()));
             let told = String::from_utf8_lossy(&output.stderr);
             assert!(output.status.success(), "{name} does not build in {}:\n{told}", self.source().display());
-            eprintln!("  {name} after {} s", step.elapsed().as_secs());
+            progress(&format!("  {name} after {} s", step.elapsed().as_secs()));
         }
         fs::rename(&unfinished, folder).unwrap_or_else(|error| panic!("cannot finish {}: {error}", folder.display()));
-        eprintln!("built into {} in {} s", folder.display(), begun.elapsed().as_secs());
+        progress(&format!("built into {} in {} s", folder.display(), begun.elapsed().as_secs()));
     }
 
     /// The folder of the go.mod.
@@ -137,4 +140,9 @@ pub fn cache() -> PathBuf {
     let base = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| std::env::home_dir().map(|home| home.join(".cache")));
     base.unwrap_or_else(std::env::temp_dir).join("buttress-test-cluster")
+}
+
+/// Says at once what takes minutes. `eprintln` would be kept back until the end of the test.
+pub(super) fn progress(line: &str) {
+    let _ = writeln!(stderr().lock(), "{line}");
 }

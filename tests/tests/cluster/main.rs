@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
 mod harness;
+mod limits;
 mod repairs;
 mod sidecars;
 mod support;
