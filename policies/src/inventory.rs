@@ -180,6 +180,35 @@ impl Target {
             && self.group.as_deref().is_none_or(|group| group == workload.group)
             && may_meet(self.namespace.as_deref(), namespace)
     }
+
+    /// Whether it is `workload` or what has made it: Deployments and Argo's Rollouts make ReplicaSets that are called as they
+    /// are, with a dash and a hash behind.
+    fn is_or_made(&self, workload: Identity<'_>, namespace: Option<&str>) -> bool {
+        if self.is(workload, namespace) {
+            return true;
+        }
+        let group = match self.kind.as_str() {
+            "Deployment" => "apps",
+            "Rollout" => "argoproj.io",
+            _ => return false,
+        };
+        let hash = || workload.name.strip_prefix(self.name.as_str())?.strip_prefix('-');
+        workload.is("apps", "ReplicaSet")
+            && self.group.as_deref().is_none_or(|own| own == group)
+            && hash().is_some_and(|hash| !hash.is_empty() && !hash.contains('-'))
+            && may_meet(self.namespace.as_deref(), namespace)
+    }
+
+    /// Whether its kind is known to make pods by itself, or through a ReplicaSet that tells of it by its name. Another kind
+    /// with the scale subresource may make Deployments under any name.
+    fn makes_pods(&self) -> bool {
+        match self.kind.as_str() {
+            "Deployment" | "StatefulSet" | "ReplicaSet" => self.group.as_deref().is_none_or(|group| group == "apps"),
+            "ReplicationController" => self.group.as_deref().is_none_or(str::is_empty),
+            "Rollout" => self.group.as_deref().is_none_or(|group| group == "argoproj.io"),
+            _ => false,
+        }
+    }
 }
 
 impl Inventory {

@@ -202,7 +202,7 @@ impl<'a> Pod<'a> {
         let operators = self.catalog.operators();
         let labels = self.object.get("metadata").and_then(|metadata| metadata.get("labels"));
         let label = |key: &str| self.label(key).or_else(|| labels.and_then(|labels| text(labels, key)));
-        let by_owner = || owner_reference(self.object).and_then(|(group, kind)| operators.by_owner(group, kind));
+        let by_owner = || owner_reference(self.object).and_then(|owner| operators.by_owner(owner.group, owner.kind));
         operators.by_label(label).or_else(by_owner)
     }
 
@@ -261,6 +261,15 @@ impl<'a> Pod<'a> {
         self.value
     }
 
+    /// What an autoscaler of the pods would act on: the object that makes them or, of a Pod, the owner that it names, which
+    /// may be a ReplicaSet of what is scaled.
+    pub fn scaled(&self) -> Identity<'a> {
+        match owner_reference(self.object).filter(|_| self.is_pod()) {
+            Some(owner) => Identity { namespace: self.owner.namespace, ..owner },
+            None => self.owner,
+        }
+    }
+
     /// Whether this is a Pod object and not a template.
     pub fn is_pod(&self) -> bool {
         self.owner.is("", "Pod")
@@ -313,7 +322,7 @@ impl<'a> Pod<'a> {
         let (group, kind) = if self.is_pod() {
             match owner_reference(self.object) {
                 None => return Controller::None,
-                Some(reference) => reference,
+                Some(owner) => (owner.group, owner.kind),
             }
         } else {
             (self.owner.group, self.owner.kind)
@@ -472,16 +481,17 @@ impl<'a> Pod<'a> {
     }
 }
 
-/// The controlling owner of an object, as group and kind.
-fn owner_reference(object: &Value) -> Option<(&str, &str)> {
+/// The controlling owner of an object, without its namespace, which is the same.
+fn owner_reference(object: &Value) -> Option<Identity<'_>> {
     let references = list(object.get("metadata")?, "ownerReferences");
     let controlling = references
         .iter()
         .find(|reference| reference.get("controller") == Some(&Value::Bool(true)))
         .or_else(|| references.first())?;
     let api_version = text(controlling, "apiVersion").unwrap_or_default();
-    let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-    Some((group, text(controlling, "kind").unwrap_or_default()))
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let (kind, name) = (text(controlling, "kind").unwrap_or_default(), text(controlling, "name").unwrap_or_default());
+    Some(Identity { group, version, kind, name, namespace: None })
 }
 
 /// The one place that `pattern` means where its `*`s stand for the same items as those of another pattern did.
@@ -581,10 +591,13 @@ mod tests {
         assert_eq!(pods(&deployment, Catalog::builtin())[0].replicas(), Some(1));
         let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "a"}]}});
         assert_eq!(pods(&pod, Catalog::builtin())[0].replicas(), Some(1));
-        pod["metadata"] =
-            json!({"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": true}]});
+        assert!(pods(&pod, Catalog::builtin())[0].scaled().is("", "Pod"));
+        pod["metadata"] = json!({"namespace": "ml", "ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "llm-5d59d67564", "controller": true}]});
         let found = pods(&pod, Catalog::builtin());
         assert_eq!(found[0].replicas(), None);
         assert_eq!(found[0].controller(), Controller::ReplicaSet);
+        let scaled = found[0].scaled();
+        assert!(scaled.is("apps", "ReplicaSet"));
+        assert_eq!((scaled.name, scaled.namespace), ("llm-5d59d67564", Some("ml")));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::{Inventory, Sight, Source, Target, texts};
+use super::{Inventory, Sight, Source, Target, View, may_meet, texts};
 use crate::node::{integer, list, text};
 use crate::object::Identity;
 
@@ -138,20 +138,31 @@ impl VerticalAutoscaler {
 }
 
 impl Inventory {
-    /// The autoscalers that target the workload, in its namespace or in one that is not named.
+    /// The autoscalers that target the workload, or what has made it if it is a ReplicaSet, in its namespace or in one that
+    /// is not named.
+    ///
+    /// In a cluster there is none where none is found and each one of the namespace targets a kind of which it is known which
+    /// pods it makes. Else one of a custom resource may be meant for pods that it makes through others.
     pub fn autoscalers_of(&self, workload: Identity<'_>, namespace: Option<&str>) -> Sight<Vec<&Autoscaler>> {
-        let found: Vec<_> = self.autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
-        self.answer(found)
+        let found: Vec<_> =
+            self.autoscalers.iter().filter(|scaler| scaler.target.is_or_made(workload, namespace)).collect();
+        let near = |scaler: &&Autoscaler| may_meet(scaler.namespace(), namespace);
+        let all_make_pods = || self.autoscalers.iter().filter(near).all(|scaler| scaler.target.makes_pods());
+        match self.answer(found) {
+            Sight::Unknown if self.view == View::Cluster && all_make_pods() => Sight::Absent,
+            answer => answer,
+        }
     }
 
-    /// The VerticalPodAutoscalers that target the workload, in its namespace or in one that is not named.
+    /// The VerticalPodAutoscalers that target the workload, or what has made it if it is a ReplicaSet, in its namespace or in
+    /// one that is not named.
     pub fn vertical_autoscalers_of(
         &self,
         workload: Identity<'_>,
         namespace: Option<&str>,
     ) -> Sight<Vec<&VerticalAutoscaler>> {
         let found: Vec<_> =
-            self.vertical_autoscalers.iter().filter(|scaler| scaler.target.is(workload, namespace)).collect();
+            self.vertical_autoscalers.iter().filter(|scaler| scaler.target.is_or_made(workload, namespace)).collect();
         self.answer(found)
     }
 
@@ -393,5 +404,66 @@ mod tests {
         assert_eq!(inventory.vertical_autoscalers_of(LLM, None), Sight::Absent);
         assert!(!inventory.has_vertical_autoscaler(LLM, None));
         assert_eq!(Inventory::unknown().vertical_autoscalers_of(LLM, None), Sight::Unknown);
+    }
+
+    fn scaler(version: &str, kind: &str, name: &str) -> Value {
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h", "namespace": "ml"},
+            "spec": {"maxReplicas": 5, "scaleTargetRef": {"apiVersion": version, "kind": kind, "name": name}}})
+    }
+
+    const REVISION: Identity<'_> =
+        Identity { group: "apps", version: "v1", kind: "ReplicaSet", name: "llm-5d59d67564", namespace: None };
+
+    #[test]
+    fn a_replica_set_is_scaled_by_what_made_it() {
+        for (version, kind, name, scaled) in [
+            ("apps/v1", "Deployment", "llm", true),
+            ("extensions/v1beta1", "Deployment", "llm", true),
+            ("argoproj.io/v1alpha1", "Rollout", "llm", true),
+            ("apps/v1", "ReplicaSet", "llm-5d59d67564", true),
+            ("apps/v1", "Deployment", "ll", false),
+            ("apps/v1", "Deployment", "llm-5d59d67564", false),
+            ("apps/v1", "StatefulSet", "llm", false),
+            ("example.com/v1", "Deployment", "llm", false),
+        ] {
+            let found = whole(&[scaler(version, kind, name)]).autoscalers_of(REVISION, Some("ml")).present().is_some();
+            assert_eq!(found, scaled, "{version} {kind} {name}");
+        }
+        let inventory = whole(&[scaler("apps/v1", "Deployment", "llm")]);
+        assert_eq!(inventory.autoscalers_of(REVISION, Some("web")), Sight::Absent);
+        for name in ["llm-", "llm-embed-5d59d67564", "llm5d59d67564"] {
+            assert_eq!(inventory.autoscalers_of(Identity { name, ..REVISION }, Some("ml")), Sight::Absent, "{name}");
+        }
+        let other = Identity { kind: "StatefulSet", ..REVISION };
+        assert_eq!(inventory.autoscalers_of(other, Some("ml")), Sight::Absent);
+        let vertical = json!({"apiVersion": "autoscaling.k8s.io/v1", "kind": "VerticalPodAutoscaler", "metadata": {"name": "v"},
+            "spec": {"targetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "llm"}}});
+        assert!(whole(&[vertical]).has_vertical_autoscaler(REVISION, Some("ml")));
+    }
+
+    #[test]
+    fn in_a_cluster_an_autoscaler_is_absent_where_none_may_scale_through_another_kind() {
+        let cluster = |objects: &[Value]| {
+            let mut inventory = Inventory::of_cluster();
+            inventory.merge(whole(objects));
+            inventory
+        };
+        assert_eq!(cluster(&[]).autoscalers_of(REVISION, Some("ml")), Sight::Absent);
+        assert_eq!(cluster(&[]).vertical_autoscalers_of(REVISION, Some("ml")), Sight::Unknown);
+        for (version, kind, answer) in [
+            ("apps/v1", "Deployment", Sight::Absent),
+            ("apps/v1", "StatefulSet", Sight::Absent),
+            ("apps/v1", "ReplicaSet", Sight::Absent),
+            ("v1", "ReplicationController", Sight::Absent),
+            ("argoproj.io/v1alpha1", "Rollout", Sight::Absent),
+            ("serving.kserve.io/v1alpha1", "LLMInferenceService", Sight::Unknown),
+            ("example.com/v1", "Deployment", Sight::Unknown),
+        ] {
+            let inventory = cluster(&[scaler(version, kind, "other")]);
+            assert_eq!(inventory.autoscalers_of(REVISION, Some("ml")), answer, "{version} {kind}");
+            assert_eq!(inventory.autoscalers_of(REVISION, Some("web")), Sight::Absent, "{version} {kind}");
+        }
+        let own = [scaler("apps/v1", "Deployment", "llm"), scaler("example.com/v1", "Service", "llm")];
+        assert!(cluster(&own).autoscalers_of(REVISION, Some("ml")).present().is_some());
     }
 }
