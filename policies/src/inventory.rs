@@ -30,7 +30,7 @@ pub use autoscaling::{Autoscaler, Measure, VerticalAutoscaler};
 pub use budgets::Budget;
 pub use customizations::patches_of;
 pub use devices::{DeviceClaim, DeviceRequest};
-pub use limits::LimitRange;
+pub use limits::{Bounded, Bounds, Breach, Given, LimitRange};
 pub use namespaces::Namespace;
 pub use network::{IngressRule, NetworkPolicy, PolicyPort, PortRange};
 pub use queues::{ClusterQueue, Flavor, LocalQueue, Taint, Toleration};

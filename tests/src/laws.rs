@@ -6,7 +6,7 @@ use buttress_policies::finding::{Finding, Safety};
 use buttress_policies::inventory::Inventory;
 use buttress_policies::object::Object;
 use buttress_policies::policy::Effective;
-use buttress_policies::rule::Needs;
+use buttress_policies::rule::{Needs, Rule};
 use buttress_policies::{check, repair};
 use buttress_review::Settings;
 use jiff::civil::{Date, date};
@@ -137,14 +137,14 @@ fn kept_lines(before: &str, after: &str) -> Result<(), String> {
 }
 
 /// *Source*: a pod made from the template of a repaired workload is not patched, by the rules that need no more than
-/// the pod. Templates that Buttress does not complete at the source, or whose operator changes them, say nothing.
-pub fn source(object: &Value, context: &Context<'_>) -> Result<(), String> {
+/// the pod and what `admission` sees around it. Templates that Buttress does not complete at the source, or whose operator
+/// changes them, say nothing.
+pub fn source(object: &Value, context: &Context<'_>, admission: &Inventory) -> Result<(), String> {
     let repaired = repair(object, context, Safety::Safe);
-    let unknown = Inventory::unknown();
-    let admission = Context { inventory: &unknown, ..*context };
+    let admission = Context { inventory: admission, ..*context };
     for pod in buttress_review::pods_of(&repaired.object, Catalog::builtin()) {
         let admitted = repair(&pod, &admission, Safety::Safe);
-        let patched = admitted.applied.iter().find(|finding| finding.rule.needs == Needs::Pod);
+        let patched = admitted.applied.iter().find(|finding| needs_no_object(finding.rule));
         if let Some(finding) = patched {
             return Err(format!(
                 "the pod of a repaired {} is still patched by {}",
@@ -154,6 +154,12 @@ pub fn source(object: &Value, context: &Context<'_>) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a rule goes by the pod and by what is around it, and not by the object that makes the pod.
+fn needs_no_object(rule: &Rule) -> bool {
+    // Of the replicas a pod tells nothing.
+    rule.needs != Needs::Object && rule.name != "unspread-replicas"
 }
 
 /// *Patch*: what the webhook sends gives the repaired pod and one annotation more, and nothing else.

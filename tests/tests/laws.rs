@@ -40,9 +40,14 @@ static POLICIES: LazyLock<Vec<(&str, Effective, Settings)>> = LazyLock::new(|| {
     ]
 });
 
-/// Every law on one object, with nothing, itself alone, and `neighbours` in sight.
+/// Every law on one object, with nothing, itself alone, and `neighbours` in sight, these also as a webhook sees them.
 fn hold(object: &Value, name: &str, neighbours: Option<&Inventory>) {
     let (unknown, whole) = (Inventory::unknown(), Inventory::whole());
+    let cluster = neighbours.map(|neighbours| {
+        let mut cluster = Inventory::of_cluster();
+        cluster.merge(neighbours.clone());
+        cluster
+    });
     for (policy_name, policy, settings) in POLICIES.iter() {
         for inventory in [Some(&unknown), Some(&whole), neighbours].into_iter().flatten() {
             let context = laws::context(policy, inventory);
@@ -51,20 +56,22 @@ fn hold(object: &Value, name: &str, neighbours: Option<&Inventory>) {
             }
             obey(laws::defaults(object, &context), "defaults", name, policy_name, object);
         }
-        hold_at_admission(object, name, policy, settings, policy_name);
-    }
-}
-
-fn hold_at_admission(object: &Value, name: &str, policy: &Effective, settings: &Settings, policy_name: &str) {
-    let inventory = Inventory::unknown();
-    let context = laws::context(policy, &inventory);
-    if object.get("kind") == Some(&json!("Pod")) && object.get("apiVersion") == Some(&json!("v1")) {
-        obey(laws::patch(object, settings, &context), "patch", name, policy_name, object);
-    }
-    let group = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    // The pods of custom resources are completed by operators of which nothing is known here.
-    if matches!(group, "v1" | "apps/v1" | "batch/v1") {
-        obey(laws::source(object, &context), "source", name, policy_name, object);
+        let nothing = laws::context(policy, &unknown);
+        if object.get("kind") == Some(&json!("Pod")) && object.get("apiVersion") == Some(&json!("v1")) {
+            obey(laws::patch(object, settings, &nothing), "patch", name, policy_name, object);
+        }
+        let group = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        // The pods of custom resources are completed by operators of which nothing is known here.
+        if !matches!(group, "v1" | "apps/v1" | "batch/v1") {
+            continue;
+        }
+        obey(laws::source(object, &nothing, &unknown), "source", name, policy_name, object);
+        if let (Some(neighbours), Some(cluster)) = (neighbours, &cluster) {
+            let admission = laws::context(policy, cluster);
+            obey(laws::calm(object, &admission, Safety::Safe), "calm", name, policy_name, object);
+            let source = laws::context(policy, neighbours);
+            obey(laws::source(object, &source, cluster), "source", name, policy_name, object);
+        }
     }
 }
 

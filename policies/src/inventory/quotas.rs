@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Inventory, Sight, Source};
-use crate::node::list;
+use crate::node::{list, text};
 use crate::quantity::Quantity;
 
 /// A ResourceQuota.
@@ -19,18 +19,23 @@ pub struct Quota {
     pub hard: Vec<(String, Quantity)>,
     /// Whether it is about some pods only.
     pub scoped: bool,
+    /// The names of its scopes, such as `NotBestEffort`, as far as they can be read. A pod must be of all of them.
+    pub scopes: Vec<String>,
 }
 
 impl Quota {
     pub(super) fn of(source: Source<'_>) -> Self {
         let hard = source.spec.get("hard").and_then(Value::as_object).into_iter().flatten();
+        let plain = list(source.spec, "scopes").iter().filter_map(Value::as_str);
+        let selector = source.spec.get("scopeSelector").unwrap_or(&Value::Null);
+        let selected = list(selector, "matchExpressions").iter().filter_map(|scope| text(scope, "scopeName"));
         Self {
             origin: source.origin(),
             name: source.name(),
             namespace: source.namespace(),
             hard: hard.filter_map(|(name, most)| Some((name.clone(), Quantity::from_value(most)?))).collect(),
-            scoped: !list(source.spec, "scopes").is_empty()
-                || source.spec.get("scopeSelector").is_some_and(|selector| !selector.is_null()),
+            scoped: !list(source.spec, "scopes").is_empty() || !selector.is_null(),
+            scopes: plain.chain(selected).map(str::to_owned).collect(),
         }
     }
 
@@ -74,17 +79,24 @@ mod tests {
 
     #[test]
     fn scopes_make_it_be_about_some_pods() {
-        for (spec, scoped) in [
-            (json!({"scopes": ["BestEffort"]}), true),
+        for (spec, scoped, scopes) in [
+            (json!({"scopes": ["BestEffort", "Terminating"]}), true, &["BestEffort", "Terminating"][..]),
             (
                 json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}),
                 true,
+                &["PriorityClass"],
             ),
-            (json!({"scopes": [], "scopeSelector": null}), false),
-            (json!({"scopes": 7, "hard": 7}), false),
+            (json!({"scopes": [], "scopeSelector": null}), false, &[]),
+            (json!({"scopes": [7], "scopeSelector": {"matchExpressions": 7}}), true, &[]),
+            (json!({"scopes": 7, "hard": 7}), false, &[]),
         ] {
             let inventory = whole(&[quota(None, &spec)]);
-            assert_eq!(inventory.quotas_of(None).present().unwrap()[0].scoped, scoped, "{spec}");
+            let found = inventory.quotas_of(None).present().unwrap();
+            assert_eq!(
+                (found[0].scoped, &found[0].scopes[..]),
+                (scoped, &scopes.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                "{spec}"
+            );
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The pods that an object would make, as its controllers would send them to the API server.
 
 use buttress_policies::catalog::Catalog;
-use buttress_policies::object::{Identity, Object};
+use buttress_policies::object::Object;
 use buttress_policies::workload::Pod;
 use serde_json::{Map, Value, json};
 
@@ -9,6 +9,10 @@ use serde_json::{Map, Value, json};
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 /// What stands for the hash that a controller puts into names and labels.
 const HASH: &str = "0000000000";
+
+/// The label that names the queue of a workload. Kueue copies it into the templates of Deployments and StatefulSets
+/// (kubernetes-sigs/kueue `pkg/controller/jobs/deployment/deployment_webhook.go`).
+const QUEUE: &str = "kueue.x-k8s.io/queue-name";
 
 /// The label by which the operators of gangs tell which pods belong together, by the group of their kinds.
 const GANG_LABELS: &[(&str, &str)] = &[
@@ -40,7 +44,7 @@ fn pod_of<'a>(object: &Object<'a>, pod: &Pod<'a>) -> Option<Value> {
             metadata.insert(key.to_owned(), entries.clone());
         }
     }
-    for (key, value) in owner.labels(pod.owner()) {
+    for (key, value) in owner.labels(pod) {
         let labels = metadata.entry("labels").or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(labels) = labels {
             labels.entry(key).or_insert(Value::from(value));
@@ -108,11 +112,17 @@ impl<'a> Owner<'a> {
     }
 
     /// The labels that controllers add and verdicts depend on.
-    fn labels(&self, owner: Identity<'_>) -> Vec<(String, String)> {
+    fn labels(&self, pod: &Pod<'_>) -> Vec<(String, String)> {
+        let owner = pod.owner();
         let gang = GANG_LABELS.iter().filter(|(group, _)| *group == owner.group);
         let mut labels: Vec<_> = gang.map(|(_, label)| ((*label).to_owned(), owner.name.to_owned())).collect();
         if self.hashed && owner.group == "apps" {
             labels.push(("pod-template-hash".to_owned(), HASH.to_owned()));
+        }
+        let own = pod.object().get("metadata").and_then(|metadata| metadata.get("labels"));
+        let queue = own.and_then(|labels| labels.get(QUEUE)).and_then(Value::as_str);
+        if let Some(queue) = queue.filter(|_| owner.is("apps", "Deployment") || owner.is("apps", "StatefulSet")) {
+            labels.push((QUEUE.to_owned(), queue.to_owned()));
         }
         labels
     }
@@ -121,6 +131,18 @@ impl<'a> Owner<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pods_of_a_queued_workload_are_queued() {
+        for (version, kind, queue) in
+            [("apps/v1", "Deployment", true), ("apps/v1", "StatefulSet", true), ("batch/v1", "Job", false)]
+        {
+            let workload = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "llm", "labels": {QUEUE: "team"}},
+                "spec": {"template": {"spec": {"containers": [{"name": "c"}]}}}});
+            let pods = pods_of(&workload, Catalog::builtin());
+            assert_eq!(pods[0]["metadata"]["labels"][QUEUE] == json!("team"), queue, "{kind}");
+        }
+    }
 
     #[test]
     fn a_deployment_makes_pods_through_a_replica_set() {

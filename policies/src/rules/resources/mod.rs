@@ -8,6 +8,7 @@ pub mod memory_volume_above_limit;
 mod memory_volumes;
 pub mod missing_memory_limit;
 pub mod missing_requests;
+mod namespace_bounds;
 pub mod parallelism_above_accelerators;
 pub mod parallelism_over_slices;
 pub(crate) mod processes;

@@ -1,4 +1,5 @@
-//! The requests that a container without any is given: the Policy's sizes, or the built-in ones.
+//! The requests that a container without any is given: the Policy's sizes, or the built-in ones; and who says what is
+//! asked for, containers or the pod.
 
 use std::str::FromStr;
 
@@ -39,6 +40,13 @@ pub(super) fn configured(
     let size = context.policy.injection().sizes.of(pod.profile().role)?;
     let accelerators = accelerators(container, context);
     if resource == "cpu" { size.cpu(accelerators) } else { size.memory(accelerators) }
+}
+
+/// Whether the pod says what its containers ask for together.
+pub(super) fn are_of_the_whole_pod(pod: &Pod<'_>) -> bool {
+    pod.spec().value().get("resources").is_some_and(|resources| {
+        ["requests", "limits"].iter().any(|list| resources.get(list).is_some_and(|list| !list.is_null()))
+    })
 }
 
 /// How many whole or partial devices the container asks for; amounts of device memory do not count.
