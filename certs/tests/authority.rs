@@ -133,7 +133,11 @@ impl World {
 
     fn read_and_lead(&mut self, index: usize, clock: Timestamp) -> State {
         for _ in 0..3 {
-            let (state, faults) = State::read(&self.secret);
+            let (mut state, faults) = State::read(&self.secret);
+            let damaged = !faults.is_empty() || state.is_empty();
+            if let Some(known) = self.replicas[index].signer.known().filter(|_| damaged) {
+                state.recover(known);
+            }
             if !self.replicas[index].leads {
                 self.replicas[index].published = None;
                 return state;
@@ -147,8 +151,8 @@ impl World {
             };
             replica.published = published.then(|| (state.bundle(), since));
             let published_for = published.then(|| Duration::try_from(since.duration_until(self.now)).unwrap());
-            let known = self.replicas[index].signer.known();
-            let advice = state.advance(clock, published_for, &self.lifetimes, known).unwrap();
+            self.replicas[index].signer.learn(state.clone());
+            let advice = state.advance(clock, published_for, &self.lifetimes).unwrap();
             let untidy = !faults.is_empty() || !state.is_told_by(&self.secret);
             let Some(new) = advice.as_ref().map(|advice| &advice.state).or(untidy.then_some(&state)) else {
                 if self.written.last().is_none_or(|(_, bundle)| *bundle != state.bundle()) {
@@ -226,13 +230,13 @@ fn short() -> (Lifetimes, Duration) {
 fn the_first_authority_signs_at_once_and_is_what_the_bundle_holds() {
     let now = Timestamp::now();
     let lifetimes = Lifetimes::DEFAULT;
-    let advice = State::default().advance(now, None, &lifetimes, None).unwrap().unwrap();
+    let advice = State::default().advance(now, None, &lifetimes).unwrap().unwrap();
     assert!(advice.made && advice.switched && advice.state.next.is_none());
     let (read, faults) = State::read(&advice.state.data());
     assert!(faults.is_empty(), "{faults:?}");
     assert_eq!(read.data(), advice.state.data());
     assert_eq!(read.bundle().matches("BEGIN CERTIFICATE").count(), 1);
-    assert!(read.advance(now, LONG, &lifetimes, None).unwrap().is_none());
+    assert!(read.advance(now, LONG, &lifetimes).unwrap().is_none());
     let validity = read.signing.as_ref().unwrap().validity();
     assert_eq!(validity.not_after.as_second() - now.as_second(), 365 * 24 * 3600);
     assert_eq!(now.as_second() - validity.not_before.as_second(), 3600);
@@ -254,23 +258,23 @@ fn rotation_goes_its_way_step_by_step() {
     let lifetimes = Lifetimes::DEFAULT;
     let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let at = |days: u64| start + Duration::from_secs(days * 24 * 3600);
-    let first = State::default().advance(start, None, &lifetimes, None).unwrap().unwrap().state;
-    assert!(first.advance(at(243), LONG, &lifetimes, None).unwrap().is_none());
+    let first = State::default().advance(start, None, &lifetimes).unwrap().unwrap().state;
+    assert!(first.advance(at(243), LONG, &lifetimes).unwrap().is_none());
 
-    let second = first.advance(at(244), LONG, &lifetimes, None).unwrap().unwrap();
+    let second = first.advance(at(244), LONG, &lifetimes).unwrap().unwrap();
     assert!(second.made && !second.switched && second.state.trusted.len() == 2);
     assert!(second.state.bundle().contains(&first.bundle()));
     // Not trusted everywhere yet: it waits, for days if need be.
-    assert!(second.state.advance(at(250), None, &lifetimes, None).unwrap().is_none());
-    assert!(second.state.advance(at(250), Some(Duration::from_secs(59)), &lifetimes, None).unwrap().is_none());
-    let third = second.state.advance(at(250), Some(Duration::from_secs(60)), &lifetimes, None).unwrap().unwrap();
+    assert!(second.state.advance(at(250), None, &lifetimes).unwrap().is_none());
+    assert!(second.state.advance(at(250), Some(Duration::from_secs(59)), &lifetimes).unwrap().is_none());
+    let third = second.state.advance(at(250), Some(Duration::from_secs(60)), &lifetimes).unwrap().unwrap();
     assert!(third.switched && third.state.next.is_none() && third.state.trusted.len() == 2);
 
     // The first has ended, and stays for one round more; then it goes.
-    assert!(third.state.advance(at(370), LONG, &lifetimes, None).unwrap().is_none());
+    assert!(third.state.advance(at(370), LONG, &lifetimes).unwrap().is_none());
     let mut state = third.state;
     for day in 371..250 + 2 * 365 {
-        if let Some(advice) = state.advance(at(day), LONG, &lifetimes, None).unwrap() {
+        if let Some(advice) = state.advance(at(day), LONG, &lifetimes).unwrap() {
             state = advice.state;
         }
         assert!((2..=3).contains(&state.trusted.len()), "{} on day {day}", state.trusted.len());

@@ -94,6 +94,12 @@ impl State {
         self.signing.is_none() && self.next.is_none()
     }
 
+    /// Trusts again what `before` did: where the Secret was emptied or spoilt, that is still in use.
+    pub fn recover(&mut self, before: &Self) {
+        self.trusted.extend(before.trusted.iter().cloned());
+        self.tidy();
+    }
+
     /// The content of the Secret.
     #[must_use]
     pub fn data(&self) -> BTreeMap<String, Vec<u8>> {
@@ -132,8 +138,7 @@ impl State {
     }
 
     /// What the leader is to make of this state at `now`; `None` when it is good as it is. `published_for` tells for how
-    /// long every webhook configuration was seen to hold exactly [`State::bundle`], if at all, by a clock that cannot jump. `before` is what was known of the Secret last: where
-    /// the authority is gone from it, what is still in use stays trusted.
+    /// long every webhook configuration was seen to hold exactly [`State::bundle`], if at all, by a clock that cannot jump.
     ///
     /// # Errors
     /// When an authority cannot be made.
@@ -142,18 +147,11 @@ impl State {
         now: Timestamp,
         published_for: Option<Duration>,
         lifetimes: &Lifetimes,
-        before: Option<&Self>,
     ) -> Result<Option<Advice>, CertsError> {
         let mut advice = Advice { state: self.clone(), made: false, switched: false };
         let mut changed = false;
         let state = &mut advice.state;
-        if state.signing.is_none() {
-            let known = before.map_or(&[][..], |before| &before.trusted);
-            state.trusted.extend(known.iter().cloned());
-            state.tidy();
-        }
         changed |= state.prune(now, lifetimes);
-        changed |= state.trusted != self.trusted;
         if let Some(next) = state.next.take() {
             if !is_fresh(&next, now) {
                 changed = true;

@@ -45,11 +45,17 @@ impl fmt::Display for Configuration {
     }
 }
 
-/// The configurations of a cluster.
-pub(crate) struct Bundles(Vec<(Configuration, Api<DynamicObject>)>);
+/// The configurations whose `caBundle` is ours.
+pub(crate) struct Configurations(Vec<(Configuration, Api<DynamicObject>)>);
+
+/// Those that were found, with what went wrong.
+pub(crate) struct Bundles<'a> {
+    found: Vec<Registered<'a>>,
+    outcome: Result<(), CertsError>,
+}
 
 /// A configuration that was found.
-pub(crate) struct Registered<'a> {
+struct Registered<'a> {
     configuration: &'a Configuration,
     api: &'a Api<DynamicObject>,
     version: Option<String>,
@@ -58,29 +64,51 @@ pub(crate) struct Registered<'a> {
     webhooks: Vec<(String, Option<String>)>,
 }
 
-impl Bundles {
+impl Configurations {
     pub(crate) fn new(client: &Client, configurations: &[Configuration]) -> Self {
         let api = |it: &Configuration| Api::all_with(client.clone(), &it.resource());
         Self(configurations.iter().map(|it| (it.clone(), api(it))).collect())
     }
 
-    /// Reads those that are there.
-    pub(crate) async fn read(&self) -> Result<Vec<Registered<'_>>, CertsError> {
-        let mut found = Vec::new();
+    /// Reads those that are there. One that cannot be read does not keep the others from being written.
+    pub(crate) async fn read(&self) -> Bundles<'_> {
+        let mut bundles = Bundles { found: Vec::new(), outcome: Ok(()) };
         for (configuration, api) in &self.0 {
             let doing = format!("read {configuration}");
-            if let Some(object) = call(&doing, DEADLINE, api.get_opt(configuration.name())).await? {
-                found.push(Registered::new(configuration, api, object));
+            match call(&doing, DEADLINE, api.get_opt(configuration.name())).await {
+                Ok(Some(object)) => bundles.found.push(Registered::new(configuration, api, object)),
+                Ok(None) => {}
+                Err(failed) => bundles.outcome = bundles.outcome.and(Err(failed.into())),
             }
         }
-        Ok(found)
+        bundles
     }
 }
 
-/// Whether each of them has `bundle` everywhere.
-pub(crate) fn is_published(found: &[Registered<'_>], bundle: &str) -> bool {
-    let bundle = base64(bundle);
-    found.iter().all(|it| it.has(&bundle))
+impl Bundles<'_> {
+    /// Whether each configuration that there is was seen to have `bundle` everywhere.
+    pub(crate) fn are(&self, bundle: &str) -> bool {
+        let bundle = base64(bundle);
+        self.outcome.is_ok() && self.found.iter().all(|it| it.has(&bundle))
+    }
+
+    /// Writes `bundle` into each, where it is not there yet.
+    pub(crate) async fn write(&mut self, bundle: &str, events: &Events) {
+        let bundle = base64(bundle);
+        for registered in self.found.iter().filter(|it| !it.has(&bundle)) {
+            let written = registered.write(&bundle).await;
+            if matches!(written, Ok(true)) {
+                let configuration = registered.configuration.to_string();
+                events.happened(&Event::BundleWritten { configuration });
+            }
+            self.outcome = self.outcome.clone().and(written.map(drop));
+        }
+    }
+
+    /// The first thing that went wrong, if anything did.
+    pub(crate) fn outcome(self) -> Result<(), CertsError> {
+        self.outcome
+    }
 }
 
 impl<'a> Registered<'a> {
@@ -98,12 +126,8 @@ impl<'a> Registered<'a> {
         self.webhooks.iter().all(|(_, has)| has.as_deref() == bundle.as_str())
     }
 
-    /// Writes `bundle`, where it is not there yet.
-    pub(crate) async fn write(&self, bundle: &str, events: &Events) -> Result<(), CertsError> {
-        let bundle = base64(bundle);
-        if self.has(&bundle) {
-            return Ok(());
-        }
+    /// Writes `bundle`. Tells whether it is done: what changed or went since it was read is read again the next time.
+    async fn write(&self, bundle: &Value) -> Result<bool, CertsError> {
         let resource = self.configuration.resource();
         let webhooks: Vec<_> =
             self.webhooks.iter().map(|(name, _)| json!({"name": name, "clientConfig": {"caBundle": bundle}})).collect();
@@ -120,10 +144,8 @@ impl<'a> Registered<'a> {
         let patch = Patch::Apply(&patch);
         let request = self.api.patch(self.configuration.name(), &params, &patch);
         match call(&doing, DEADLINE, request).await {
-            Ok(_) => {
-                events.happened(&Event::BundleWritten { configuration: self.configuration.to_string() });
-                Ok(())
-            }
+            Ok(_) => Ok(true),
+            Err(failed) if failed.is_conflict() || failed.is_absent() => Ok(false),
             Err(failed) => Err(failed.into()),
         }
     }

@@ -19,7 +19,7 @@ use crate::error::CertsError;
 use crate::event::{Event, Events, Subject};
 use crate::served::Served;
 
-use bundle::{Bundles, Registered, is_published};
+use bundle::Configurations;
 use secret::{Found, Store, Written};
 
 pub use bundle::{Configuration, FIELD_MANAGER};
@@ -54,7 +54,7 @@ impl Authority {
     pub async fn run(self, client: Client, mut leads: watch::Receiver<bool>, served: Served, events: Events) {
         let mut replica = Replica {
             store: Store::new(&client, &self.namespace, &self.secret),
-            bundles: Arc::new(Bundles::new(&client, &self.configurations)),
+            bundles: Arc::new(Configurations::new(&client, &self.configurations)),
             published: Published::default(),
             signer: Signer::new(self.names, self.lifetimes.certificate),
             lifetimes: self.lifetimes,
@@ -80,7 +80,7 @@ impl Authority {
 /// What one replica does and knows.
 struct Replica {
     store: Store,
-    bundles: Arc<Bundles>,
+    bundles: Arc<Configurations>,
     published: Published,
     signer: Signer,
     lifetimes: Lifetimes,
@@ -90,21 +90,34 @@ struct Replica {
 impl Replica {
     /// Reads the Secret and, as the leader, brings everything into order. Tells whether all of it worked.
     async fn look(&mut self, leading: bool) -> bool {
-        let found = self.store.read().await;
-        let Some(found) = self.events.outcome(Subject::Secret, found) else { return false };
-        self.report(&found);
+        let outcome = self.follow(leading).await;
+        self.events.outcome(Subject::Secret, outcome).unwrap_or(false)
+    }
+
+    async fn follow(&mut self, leading: bool) -> Result<bool, CertsError> {
+        let found = self.read().await?;
+        self.signer.learn(found.state.clone());
         if !leading {
             self.published = Published::default();
+            return Ok(true);
         }
-        let outcome = if leading { self.lead(found).await } else { Ok((found.state, true)) };
-        let Some((state, fine)) = self.events.outcome(Subject::Secret, outcome) else { return false };
+        let (state, fine) = self.lead(found).await?;
         self.signer.learn(state);
-        fine
+        Ok(fine)
+    }
+
+    async fn read(&self) -> Result<Found, CertsError> {
+        let mut found = self.store.read().await?;
+        self.report(&found);
+        if let Some(known) = self.signer.known().filter(|_| found.is_damaged()) {
+            found.state.recover(known);
+        }
+        Ok(found)
     }
 
     /// Tells what of the Secret is spoilt.
     fn report(&self, found: &Found) {
-        if found.state.is_empty() && found.faults.is_empty() && self.signer.known().is_some() {
+        if found.faults.is_empty() && found.state.is_empty() && self.signer.known().is_some() {
             let reason = "the Secret was emptied or deleted, the leader makes another authority";
             return self.events.fails(Subject::Authority, reason.to_owned());
         }
@@ -128,21 +141,17 @@ impl Replica {
     /// Brings Secret and configurations into order. What the Secret holds then, and whether all of it worked.
     async fn lead(&mut self, mut found: Found) -> Result<(State, bool), CertsError> {
         let bundles = Arc::clone(&self.bundles);
-        let registered = bundles.read().await;
-        let registered = self.events.outcome(Subject::Bundle, registered);
+        let mut bundles = bundles.read().await;
         for _ in 0..ATTEMPTS {
             let bundle = found.state.bundle();
-            let published = registered.as_ref().is_some_and(|it| is_published(it, &bundle));
-            let published_for = self.published.look(published.then_some(bundle));
-            let advice = found.state.advance(Timestamp::now(), published_for, &self.lifetimes, self.signer.known())?;
+            let published_for = self.published.look(bundles.are(&bundle).then_some(bundle));
+            let advice = found.state.advance(Timestamp::now(), published_for, &self.lifetimes)?;
             let tidied = || Advice { state: found.state.clone(), made: false, switched: false };
             let Some(advice) = advice.or_else(|| found.untidy.then(tidied)) else {
                 // Written from what is in the Secret, never from what is yet to be: it would be trusted and then unknown.
-                let written = match registered {
-                    Some(registered) => self.publish(&registered, &found.state.bundle()).await,
-                    None => false,
-                };
-                return Ok((found.state, written));
+                bundles.write(&found.state.bundle(), &self.events).await;
+                let fine = self.events.outcome(Subject::Bundle, bundles.outcome()).is_some();
+                return Ok((found.state, fine));
             };
             if matches!(self.store.write(&found, &advice.state).await?, Written::Done) {
                 if advice.made {
@@ -152,17 +161,9 @@ impl Replica {
                     self.events.happened(&Event::AuthoritySigns);
                 }
             }
-            found = self.store.read().await?;
+            found = self.read().await?;
         }
         Ok((found.state, false))
-    }
-
-    async fn publish(&self, registered: &[Registered<'_>], bundle: &str) -> bool {
-        let mut outcome = Ok(());
-        for configuration in registered {
-            outcome = outcome.and(configuration.write(bundle, &self.events).await);
-        }
-        self.events.outcome(Subject::Bundle, outcome).is_some()
     }
 }
 

@@ -32,6 +32,13 @@ pub(crate) struct Found {
     version: Option<String>,
 }
 
+impl Found {
+    /// Whether what it held may be missing.
+    pub(crate) fn is_damaged(&self) -> bool {
+        !self.faults.is_empty() || self.state.is_empty()
+    }
+}
+
 /// What became of writing.
 pub(crate) enum Written {
     /// It is done.

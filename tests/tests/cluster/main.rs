@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
+mod authority;
 mod harness;
 mod limits;
 mod repairs;
