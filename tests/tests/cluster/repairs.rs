@@ -1,6 +1,6 @@
 //! What Buttress puts into pods, and that it leaves alone what the author wrote.
 
-use buttress_tests::cluster::{Registration, Webhook, WebhookOptions, shared};
+use buttress_tests::cluster::{Registration, Webhook, WebhookOptions, eventually, shared};
 use serde_json::{Value, json};
 
 use crate::support::{LLM, WARN, anonymous, injected, llm_pod, pods_in, pods_of};
@@ -134,4 +134,32 @@ async fn a_dry_run_shows_the_repairs_and_stores_nothing() {
     // For real it becomes what was shown.
     let stored = cluster.create(&pods_of(&namespace), &llm_pod("llm")).await.unwrap();
     assert_eq!(stored["spec"]["containers"][0]["startupProbe"], shown["spec"]["containers"][0]["startupProbe"]);
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_what_was_found_and_what_was_changed() {
+    let cluster = shared().await;
+    let namespace = cluster.namespace("audit").await;
+    let webhook = Webhook::start(&cluster, WebhookOptions::default().named(&namespace).with_policy(WARN)).await;
+    Registration::new(&namespace, &[&namespace]).apply(&cluster, &webhook).await;
+    let mut pod = llm_pod("llm");
+    pod["spec"]["containers"][0]["env"] = json!([{"name": "HF_TOKEN", "value": "hf_do_not_print_me"}]);
+    cluster.create(&pods_of(&namespace), &pod).await.unwrap();
+    let event = eventually("the creation is audited", async || {
+        let of_the_pod = |event: &Value| {
+            let object = &event["objectRef"];
+            event["verb"] == "create" && object["namespace"] == namespace.as_str() && object["name"] == "llm"
+        };
+        cluster.audit_events().into_iter().find(of_the_pod)
+    })
+    .await;
+    let told = event["annotations"].as_object().unwrap();
+    let patch = told.iter().find(|(key, _)| key.starts_with("patch.webhook.admission.k8s.io/")).unwrap().1;
+    assert!(patch.as_str().unwrap().contains("/spec/containers/0/startupProbe"), "{patch}");
+    let changed = told.iter().find(|(key, _)| key.starts_with("mutation.webhook.admission.k8s.io/")).unwrap().1;
+    assert!(changed.as_str().unwrap().contains(r#""mutated":true"#), "{changed}");
+    let findings = &told["pods.validate.buttress.dev/findings"];
+    assert!(findings.as_str().unwrap().contains("literal-secret"), "{findings}");
+    // What the API server tells by our doing holds no value of the pod.
+    assert!(told.values().all(|text| !text.to_string().contains("do_not_print_me")), "{told:?}");
 }
