@@ -10,7 +10,7 @@ use crate::support::{injected, llm_pod, pods_of};
 struct Pair {
     without: String,
     with: String,
-    _webhook: Webhook,
+    webhook: Webhook,
 }
 
 impl Pair {
@@ -39,7 +39,7 @@ spec:
             WebhookOptions::default().named(&with).with_kubeconfig(cluster.kubeconfig()).with_flags(["--watch"]);
         let webhook = Webhook::start(cluster, options).await;
         Registration::new(&with, &[&with]).apply(cluster, &webhook).await;
-        Self { without, with, _webhook: webhook }
+        Self { without, with, webhook }
     }
 
     /// What becomes of a pod in both.
@@ -90,6 +90,44 @@ spec: {limits: [{type: Container, default: {cpu: '2', memory: 8Gi}, defaultReque
 }
 
 #[tokio::test]
+async fn the_most_that_a_limit_range_allows_a_pod_is_not_passed() {
+    let cluster = shared().await;
+    let range = "
+apiVersion: v1
+kind: LimitRange
+metadata: {name: range}
+spec: {limits: [{type: Pod, max: {memory: 12Gi}}]}
+";
+    let pair = Pair::new(&cluster, range).await;
+    // There has to be a limit in the pod, and the sidecar has it.
+    let mut pod = server(json!({}));
+    let sidecar =
+        json!({"name": "metrics", "image": "nginx:1.29.3", "resources": {"limits": {"memory": "1Gi", "cpu": "1"}}});
+    pod["spec"]["containers"].as_array_mut().unwrap().push(sidecar);
+    let (without, with) = pair.create(&cluster, &pod).await;
+    without.unwrap();
+    let with = with.unwrap_or_else(|refused| panic!("{refused}\n{}", pair.webhook.process().tail()));
+    assert!(injected(&with).contains(&"missing-startup-probe".to_owned()), "the rest is repaired: {with}");
+}
+
+#[tokio::test]
+async fn a_quota_that_does_not_count_the_pod_does_not_come_to_count_it() {
+    let cluster = shared().await;
+    let quota = "
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: only-best-effort}
+spec: {hard: {pods: '0'}, scopes: [NotBestEffort]}
+";
+    let pair = Pair::new(&cluster, quota).await;
+    let (without, with) = pair.create(&cluster, &server(json!({}))).await;
+    assert_eq!(without.unwrap()["status"]["qosClass"], "BestEffort");
+    let with = with.unwrap_or_else(|refused| panic!("{refused}\n{}", pair.webhook.process().tail()));
+    assert_eq!(with["status"]["qosClass"], "BestEffort");
+    assert!(injected(&with).contains(&"missing-startup-probe".to_owned()), "the rest is repaired: {with}");
+}
+
+#[tokio::test]
 async fn a_quota_that_wants_requests_is_met_because_of_us() {
     let cluster = shared().await;
     let quota = "
@@ -103,4 +141,25 @@ spec: {hard: {requests.cpu: '8', requests.memory: 64Gi}}
     let refused = without.unwrap_err();
     assert!(refused.contains("must specify requests.cpu"), "{refused}");
     assert_eq!(resources(&with.unwrap())["requests"]["memory"], "16Gi");
+}
+
+#[tokio::test]
+async fn a_memory_limit_is_left_out_where_the_pod_may_not_have_it() {
+    let cluster = shared().await;
+    let range = "
+apiVersion: v1
+kind: LimitRange
+metadata: {name: range}
+spec: {limits: [{type: Pod, max: {memory: 20Gi}}]}
+";
+    let pair = Pair::new(&cluster, range).await;
+    // Twice the request would be more than the pod may have, once the sidecar is counted.
+    let mut pod = server(json!({"requests": {"cpu": "1", "memory": "10Gi"}}));
+    let sidecar =
+        json!({"name": "metrics", "image": "nginx:1.29.3", "resources": {"limits": {"memory": "1Gi", "cpu": "1"}}});
+    pod["spec"]["containers"].as_array_mut().unwrap().push(sidecar);
+    let (without, with) = pair.create(&cluster, &pod).await;
+    without.unwrap();
+    let with = with.unwrap_or_else(|refused| panic!("{refused}\n{}", pair.webhook.process().tail()));
+    assert!(resources(&with)["limits"].get("memory").is_none(), "{with}");
 }
