@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by it")]
 
 mod authority;
+mod chart;
 mod harness;
 mod limits;
+mod registration;
 mod repairs;
 mod sidecars;
 mod support;
