@@ -96,11 +96,7 @@ struct Shared {
 impl State {
     /// Answers by `settings`.
     pub fn new(settings: Settings, options: Options) -> Self {
-        Self::with_metrics(settings, options, Metrics::new())
-    }
-
-    /// The same, counting in `metrics`.
-    pub(crate) fn with_metrics(settings: Settings, options: Options, metrics: Arc<Metrics>) -> Self {
+        let metrics = Metrics::new();
         Self(Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings),
             options,

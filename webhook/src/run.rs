@@ -141,24 +141,22 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
     let finished = runtime.block_on(async {
         let client = if arguments.watch || tls.needs_cluster() { Some(client().await?) } else { None };
         let options = Options { concurrency: arguments.max_concurrent_requests, ..Options::default() };
-        let metrics = crate::metrics::Metrics::new();
-        let cluster = client
-            .as_ref()
-            .filter(|_| arguments.watch)
-            .map(|client| Arc::new(Cluster::follow(client, Arc::new(Caches::new(Arc::clone(&metrics))))));
-        if let Some(cluster) = &cluster {
-            settings = settings.with_facts(Arc::new(Watched(cluster.facts().clone())));
+        let facts = buttress_cluster::Facts::default();
+        if arguments.watch {
+            settings = settings.with_facts(Arc::new(Watched(facts.clone())));
         }
-        let state = State::with_metrics(settings, options, Arc::clone(&metrics));
+        let state = State::new(settings, options);
+        let metrics = Arc::clone(state.metrics());
         metrics.policies(number);
+        let cluster = client.as_ref().filter(|_| arguments.watch).map(|client| {
+            let observer = Caches::new(state.clone());
+            Arc::new(Cluster::follow(client, facts, Arc::new(observer)))
+        });
         if let Some(identity) = tls.served.current() {
             metrics.certificate_ends(identity.not_after().as_second());
             if !identity.validity().holds(Timestamp::now()) {
                 warn!("the serving certificate is not valid now: the API server will refuse it");
             }
-        }
-        if let Some(cluster) = &cluster {
-            tokio::spawn(follow_policies(Arc::clone(cluster), state.clone()));
         }
         let hooks = Server {
             listener: bind(arguments.listen).await?,
@@ -199,18 +197,6 @@ impl fmt::Debug for Watched {
 impl Facts for Watched {
     fn of(&self, namespace: Option<&str>) -> Arc<Inventory> {
         self.0.of(namespace)
-    }
-}
-
-/// Judges by the Policies of the cluster as they are from time to time.
-async fn follow_policies(cluster: Arc<Cluster>, state: State) {
-    let mut policies = cluster.policies();
-    while policies.changed().await.is_ok() {
-        let now = policies.borrow_and_update().as_ref().clone();
-        let names: Vec<&str> = now.iter().map(|policy| policy.metadata.name.as_str()).collect();
-        info!(policies = names.join(","), "these Policies are in force now");
-        state.metrics().policies(now.len());
-        state.replace_policies(now);
     }
 }
 

@@ -2,18 +2,19 @@
 //! API server.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use buttress_policies::policy::Policy;
-use futures::{Stream, StreamExt};
+use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, utils::Backoff};
 use serde_json::{Value, json};
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -45,11 +46,11 @@ pub trait Observer: Send + Sync + 'static {
     fn synced(&self, plural: &'static str);
     /// A watch broke off, with the reason.
     fn failed(&self, plural: &'static str, reason: &str);
-    /// Policies were read again; `valid` says whether all are free of mistakes.
-    fn read(&self, valid: bool);
+    /// These Policies are in force from now on. `valid` says whether all Policies are free of mistakes.
+    fn in_force(&self, policies: Vec<Policy>, valid: bool);
 }
 
-/// The Policies and the facts of a cluster, followed in the background for as long as this lives.
+/// The watches of a cluster, in the background for as long as this lives.
 pub struct Cluster {
     shared: Arc<Shared>,
     _tasks: JoinSet<()>,
@@ -58,7 +59,6 @@ pub struct Cluster {
 struct Shared {
     facts: Facts,
     policies: Mutex<Policies>,
-    in_force: watch::Sender<Arc<Vec<Policy>>>,
     /// One bit for each kind that was listed, in the order of [`FACTS`], and the Policies' after them.
     synced: AtomicUsize,
     stale_status: Notify,
@@ -66,12 +66,12 @@ struct Shared {
 }
 
 impl Cluster {
-    /// Begins to follow the cluster of `client`. Must be called in a tokio runtime.
-    pub fn follow(client: &Client, observer: Arc<dyn Observer>) -> Self {
+    /// Begins to follow the cluster of `client`: what is known of other objects goes to `facts`, Policies to `observer`. Must
+    /// be called in a tokio runtime.
+    pub fn follow(client: &Client, facts: Facts, observer: Arc<dyn Observer>) -> Self {
         let shared = Arc::new(Shared {
-            facts: Facts::default(),
+            facts,
             policies: Mutex::default(),
-            in_force: watch::Sender::new(Arc::new(Vec::new())),
             synced: AtomicUsize::new(0),
             stale_status: Notify::new(),
             observer,
@@ -79,22 +79,19 @@ impl Cluster {
         let mut tasks = JoinSet::new();
         for (at, (group, version, kind, plural)) in FACTS.iter().enumerate() {
             let gvk = GroupVersionKind::gvk(group, version, kind);
-            let followed = Followed { resource: ApiResource::from_gvk_with_plural(&gvk, plural), plural, kind, at };
-            tasks.spawn(follow_facts(client.clone(), followed, Arc::clone(&shared)));
+            let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+            let followed = Followed { resource, plural, kind, at };
+            let (client, of) = (client.clone(), Arc::clone(&shared));
+            let follow = move || follow_facts(client.clone(), followed.clone(), Arc::clone(&of));
+            tasks.spawn(without_end(plural, Arc::clone(&shared), follow));
         }
-        tasks.spawn(follow_policies(client.clone(), Arc::clone(&shared)));
-        tasks.spawn(write_status(client.clone(), Arc::clone(&shared)));
+        let (of_client, of) = (client.clone(), Arc::clone(&shared));
+        let follow = move || follow_policies(of_client.clone(), Arc::clone(&of));
+        tasks.spawn(without_end(PLURAL, Arc::clone(&shared), follow));
+        let (of_client, of) = (client.clone(), Arc::clone(&shared));
+        let write = move || write_status(of_client.clone(), Arc::clone(&of));
+        tasks.spawn(without_end(PLURAL, Arc::clone(&shared), write));
         Self { shared, _tasks: tasks }
-    }
-
-    /// What is known of other objects.
-    pub fn facts(&self) -> &Facts {
-        &self.shared.facts
-    }
-
-    /// The Policies in force, now and whenever they change.
-    pub fn policies(&self) -> watch::Receiver<Arc<Vec<Policy>>> {
-        self.shared.in_force.subscribe()
     }
 
     /// The kinds, by their plurals, that were not listed yet.
@@ -110,7 +107,19 @@ pub(crate) fn policy_resource() -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(GROUP, VERSION, "Policy"), PLURAL)
 }
 
+/// Does `work`, which does not end by itself, and begins it anew should it panic: a watch that is gone without a word would
+/// leave verdicts to what was known then, for ever.
+async fn without_end<F: Future<Output = ()>>(plural: &'static str, shared: Arc<Shared>, work: impl Fn() -> F) {
+    loop {
+        if AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            shared.observer.failed(plural, "a panic; please report this");
+        }
+        sleep(LONGEST_PAUSE).await;
+    }
+}
+
 /// A kind that is followed.
+#[derive(Clone)]
 struct Followed {
     resource: ApiResource,
     plural: &'static str,
@@ -145,6 +154,7 @@ async fn follow_policies(client: Client, shared: Arc<Shared>) {
     let resource = policy_resource();
     let mut events = std::pin::pin!(events(client, &resource));
     let mut seen = HashSet::new();
+    let mut told = None;
     while let Some(event) = events.next().await {
         let is_listed = matches!(event, Ok(Event::InitDone));
         let mut policies = shared.policies.lock().await;
@@ -168,16 +178,13 @@ async fn follow_policies(client: Client, shared: Arc<Shared>) {
             Ok(Event::Apply(object)) => policies.apply(&value(object, &resource)),
             Ok(Event::Delete(object)) => policies.delete(&value(object, &resource)),
         }
-        let in_force = policies.in_force();
-        shared.observer.read(policies.are_valid());
+        // Before the list counts as complete: who is told that it is judges by these Policies already.
+        let now = (policies.in_force(), policies.are_valid());
         drop(policies);
-        shared.in_force.send_if_modified(|current| {
-            let is_changed = **current != in_force;
-            if is_changed {
-                *current = Arc::new(in_force);
-            }
-            is_changed
-        });
+        if told.as_ref() != Some(&now) {
+            shared.observer.in_force(now.0.clone(), now.1);
+            told = Some(now);
+        }
         if is_listed {
             shared.listed(FACTS.len(), PLURAL);
         }
