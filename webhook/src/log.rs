@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use buttress_review::{Decision, Hook, Summary};
 use tracing::{Level, error, event, warn};
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
 
 /// The most characters of a value that a client chose.
 const MAX_VALUE: usize = 253;
@@ -22,7 +23,10 @@ pub(crate) fn start(level: LevelFilter) {
         .with_max_level(level)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        .finish();
+        .finish()
+        // It logs answers that it cannot read, and one of a Secret holds keys; and as an error of ours each time that the API
+        // server is away. What it comes to, those who called it log.
+        .with(Targets::new().with_default(level).with_target("kube_client", LevelFilter::OFF));
     // A second call in one process, as in tests, keeps the first.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {

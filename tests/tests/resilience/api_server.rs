@@ -1,7 +1,7 @@
 //! The API server goes and comes back: verdicts go on by what was known, and follow what has changed.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use buttress_tests::cluster::{Cluster, Options, Registration, Webhook, WebhookOptions, binary, eventually, holds};
 use serde_json::{Value, json};
@@ -84,6 +84,7 @@ async fn a_webhook_that_finds_no_api_server_waits_for_it_and_says_so() {
     cluster.api_server().kill();
     let webhook = Webhook::prepare(&cluster, watching(&cluster));
     webhook.process().start();
+    let began = Instant::now();
     let missing = async || match webhook.get("/readyz").await {
         Some((503, body)) => body,
         Some((200, _)) => panic!("it is ready without having seen anything"),
@@ -96,6 +97,13 @@ async fn a_webhook_that_finds_no_api_server_waits_for_it_and_says_so() {
     };
     eventually("it says what is missing", async || says_all().await.then_some(())).await;
     holds("it waits", Duration::from_secs(2), async || webhook.process().is_running() && says_all().await).await;
+    // It asks less and less often: after a tenth of a second, twice as long each time, and then every five seconds.
+    let asked = webhook.metric("buttress_watch_failures_total", &[]).await;
+    let most = WATCHED.len() as f64 * (7.0 + began.elapsed().as_secs_f64() / 5.0);
+    assert!(asked <= most, "{asked} times in {:?}", began.elapsed());
+    let log = webhook.process().log();
+    assert!(log.contains("Connection refused"), "the log does not say why\n{}", webhook.process().tail());
+    assert!(!log.contains("\"ERROR\""), "it is no defect of its own\n{}", webhook.process().tail());
 
     // There is an API server now, but it knows no Policies.
     cluster.api_server().start();

@@ -14,6 +14,7 @@
 
 mod crd;
 mod facts;
+mod pauses;
 mod policies;
 mod status;
 mod watching;

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use buttress_policies::policy::Policy;
+use futures::stream::unfold;
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, utils::Backoff};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
@@ -20,14 +20,12 @@ use tokio::time::sleep;
 
 use crate::crd::{GROUP, PLURAL, VERSION};
 use crate::facts::{Facts, NAMESPACE, place};
+use crate::pauses::{LONGEST_PAUSE, Pauses, reason};
 use crate::policies::Policies;
 use crate::status::Status;
 
 /// How many objects are asked for at a time, so that a large cluster is not held in memory whole.
 const PAGE: u32 = 200;
-/// How long to wait after a loss of the API server, at first and at most. Verdicts go on by what was known.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long changes gather before statuses are written.
 const STATUS_DELAY: Duration = Duration::from_millis(100);
 
@@ -132,7 +130,7 @@ async fn follow_facts(client: Client, followed: Followed, shared: Arc<Shared>) {
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Err(error) => shared.observer.failed(followed.plural, &error.to_string()),
+            Err(error) => shared.observer.failed(followed.plural, &reason(&error)),
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
                 let object = value(object, &followed.resource);
@@ -160,7 +158,7 @@ async fn follow_policies(client: Client, shared: Arc<Shared>) {
         let mut policies = shared.policies.lock().await;
         match event {
             Err(error) => {
-                shared.observer.failed(PLURAL, &error.to_string());
+                shared.observer.failed(PLURAL, &reason(&error));
                 continue;
             }
             Ok(Event::Init) => {
@@ -217,40 +215,19 @@ impl Shared {
     }
 }
 
+/// What happens to a kind, for ever. After an error it goes on when the pause is over.
 fn events(
     client: Client,
     resource: &ApiResource,
 ) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> + use<> {
     let api: Api<DynamicObject> = Api::all_with(client, resource);
-    watcher(api, watcher::Config::default().page_size(PAGE)).backoff(Pauses::default())
-}
-
-/// How long to wait before the API server is asked again: twice as long each time.
-#[derive(Clone, Debug)]
-struct Pauses {
-    next: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { next: FIRST_PAUSE }
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let pause = self.next;
-        self.next = (pause * 2).min(LONGEST_PAUSE);
-        Some(pause)
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        *self = Self::default();
-    }
+    let watch = Box::pin(watcher(api, watcher::Config::default().page_size(PAGE)));
+    unfold((watch, Pauses::default(), Duration::ZERO), async |(mut watch, mut pauses, pause)| {
+        sleep(pause).await;
+        let event = watch.next().await?;
+        let pause = pauses.after(&event);
+        Some((event, (watch, pauses, pause)))
+    })
 }
 
 /// The object as it would stand in a file; the items of a list do not say what they are.
