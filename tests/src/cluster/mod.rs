@@ -17,6 +17,7 @@ mod kubeconfig;
 mod kubectl;
 mod kwok;
 mod neighbour;
+mod networks;
 #[cfg(feature = "node")]
 pub mod node;
 mod objects;

@@ -4,6 +4,7 @@
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     pub(super) audit: bool,
+    pub(super) audited: Vec<String>,
     pub(super) kwok: bool,
     pub(super) api_server_flags: Vec<String>,
     pub(super) controller_manager_flags: Vec<String>,
@@ -28,6 +29,13 @@ impl Options {
     pub fn with_audit(mut self) -> Self {
         self.audit = true;
         self
+    }
+
+    /// With an audit log like [`Options::with_audit`], and in it also every other request of this user, without bodies.
+    #[must_use]
+    pub fn with_audit_of(mut self, user: &str) -> Self {
+        self.audited.push(user.to_owned());
+        self.with_audit()
     }
 
     /// The API server calls the endpoints of a Service by itself, as nobody here makes cluster addresses work.

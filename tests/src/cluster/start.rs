@@ -1,7 +1,7 @@
 //! The control plane: how its processes are started with one another, and how tests get at it.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::thread::panicking;
 use std::time::Instant;
@@ -16,15 +16,13 @@ use serde_json::{Value, json};
 use super::certificates::{Authority, Pair, signing_key};
 use super::kubeconfig::{self, Credentials};
 use super::kwok;
+use super::networks::{SERVICES, first_host};
 use super::options::Options;
 use super::ports::{free_address, free_port};
 use super::process::Process;
 use super::reaper;
 use super::tools::CONTROL_PLANE;
 use super::wait::{PATIENCE, eventually};
-
-/// The cluster addresses of Services. Nobody makes them work; the range only has to be there.
-const SERVICES: &str = "10.96.0.0/16";
 
 /// A running control plane of its own, in a temporary folder and on free ports of 127.0.0.1. Dropped, all of it is gone;
 /// if that is because a test fails, the ends of the logs are shown before.
@@ -37,6 +35,7 @@ pub struct Cluster {
     api_server: Process,
     etcd: Process,
     address: SocketAddr,
+    services: Ipv4Addr,
     authority: Authority,
     kubeconfig: PathBuf,
     folder: PathBuf,
@@ -62,6 +61,7 @@ impl Cluster {
         }
         let address = free_address();
         let server = format!("https://{address}");
+        let services = SERVICES.free().unwrap_or_else(|error| panic!("no cluster: {error}"));
         let authority = Authority::new("cluster-authority", &folder);
         let client = |user: &str, group| Credentials::Certificate(authority.client(user, group));
         let kubeconfig =
@@ -84,6 +84,7 @@ impl Cluster {
             api_server: Process::new("kube-apiserver", programs.join("kube-apiserver"), &folder).args(api_server(
                 &options,
                 address,
+                services,
                 etcd_address,
                 &authority,
                 &tokens,
@@ -91,6 +92,7 @@ impl Cluster {
             )),
             etcd: Process::new("etcd", programs.join("etcd"), &folder).args(etcd(etcd_address, &folder)),
             address,
+            services,
             kubeconfig: administrator,
             authority,
             folder,
@@ -212,6 +214,17 @@ impl Cluster {
         format!("https://{}", self.address)
     }
 
+    /// Where the API server listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The address of the Service `kubernetes`, by which pods know the API server. On a real node it leads there; nobody makes
+    /// those of other Services work.
+    pub fn service_address(&self) -> Ipv4Addr {
+        first_host(self.services)
+    }
+
     /// The authority that signed the API server and whose clients it believes. Tests sign their own things by it.
     pub fn authority(&self) -> &Authority {
         &self.authority
@@ -294,12 +307,14 @@ fn etcd(address: SocketAddr, folder: &Path) -> Vec<String> {
 fn api_server(
     options: &Options,
     address: SocketAddr,
+    services: Ipv4Addr,
     etcd: SocketAddr,
     authority: &Authority,
     tokens: &Pair,
     folder: &Path,
 ) -> Vec<String> {
-    let serving = authority.serving("kube-apiserver", &["127.0.0.1", "localhost", "kubernetes.default.svc"]);
+    let service = first_host(services).to_string();
+    let serving = authority.serving("kube-apiserver", &["127.0.0.1", &service, "localhost", "kubernetes.default.svc"]);
     let mut flags = vec![
         format!("--etcd-servers=http://{etcd}"),
         format!("--bind-address={}", address.ip()),
@@ -311,7 +326,7 @@ fn api_server(
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         flag("--service-account-key-file", &tokens.certificate),
         flag("--service-account-signing-key-file", &tokens.key),
-        format!("--service-cluster-ip-range={SERVICES}"),
+        format!("--service-cluster-ip-range={services}/24"),
         "--authorization-mode=Node,RBAC".to_owned(),
         "--allow-privileged=true".to_owned(),
         // The endpoints of `kubernetes.default` would be on loopback, which is refused.
@@ -319,7 +334,8 @@ fn api_server(
     ];
     if options.audit {
         let policy = folder.join("audit-policy.yaml");
-        fs::write(&policy, AUDIT_POLICY).unwrap_or_else(|error| panic!("cannot write {}: {error}", policy.display()));
+        fs::write(&policy, audit_policy(&options.audited))
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", policy.display()));
         flags.extend([flag("--audit-policy-file", &policy), flag("--audit-log-path", &folder.join("audit.log"))]);
     }
     flags.extend(list("--enable-admission-plugins", &options.enabled));
@@ -329,17 +345,19 @@ fn api_server(
     flags
 }
 
-/// Writes are audited whole, but for what components tell each other all the time.
-const AUDIT_POLICY: &str = "\
-apiVersion: audit.k8s.io/v1
-kind: Policy
-omitStages: [RequestReceived]
-rules:
-  - level: None
-    resources: [{group: coordination.k8s.io}, {group: '', resources: [events]}, {group: events.k8s.io}]
-  - level: RequestResponse
-    verbs: [create, update, patch, delete, deletecollection]
-";
+/// Writes are audited whole, but for what components tell each other all the time; of some users also all else.
+fn audit_policy(users: &[String]) -> String {
+    let writes = ["create", "update", "patch", "delete", "deletecollection"];
+    let chatter =
+        json!([{"group": "coordination.k8s.io"}, {"group": "", "resources": ["events"]}, {"group": "events.k8s.io"}]);
+    let mut rules =
+        vec![json!({"level": "None", "resources": chatter}), json!({"level": "RequestResponse", "verbs": writes})];
+    if !users.is_empty() {
+        rules.insert(0, json!({"level": "Metadata", "users": users}));
+    }
+    json!({"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": rules})
+        .to_string()
+}
 
 fn controller_manager(options: &Options, kubeconfig: &Path) -> Vec<String> {
     let mut flags = vec![

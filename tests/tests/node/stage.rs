@@ -48,8 +48,8 @@ pub(crate) async fn stage() -> Shared {
     let program = &static_program(Program::ModelServer);
     let known = &format!("docker.io/{KNOWN}");
     // As in vLLM's own image, the arguments of a pod come behind `vllm serve`.
-    node.import(&Image { name: known, path: "usr/local/bin/vllm", program, entrypoint: &["vllm", "serve"] });
-    node.import(&Image { name: UNKNOWN, path: "server", program, entrypoint: &["/server"] });
+    node.import(&Image { name: known, path: "usr/local/bin/vllm", program, entrypoint: &["vllm", "serve"], user: "" });
+    node.import(&Image { name: UNKNOWN, path: "server", program, entrypoint: &["/server"], user: "" });
     let stage = Arc::new(Stage { node, cluster });
     *shared = Arc::downgrade(&stage);
     Shared(stage)

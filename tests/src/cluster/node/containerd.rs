@@ -27,13 +27,14 @@ pub(super) struct Containerd {
 }
 
 impl Containerd {
-    /// Starts it with all that it has under `folder`; pods get addresses of the first 24 bits of `subnet`.
+    /// Starts it with all that it has under `folder`; pods get addresses of the first 24 bits of `subnet` and reach this machine
+    /// at `gateway`, an address that it has as long as it has pods.
     ///
     /// # Errors
     /// When it does not start or does not answer, with the end of its log.
-    pub(super) fn start(folder: &Path, confines: &Confines, subnet: Ipv4Addr) -> io::Result<Self> {
+    pub(super) fn start(folder: &Path, confines: &Confines, subnet: Ipv4Addr, gateway: Ipv4Addr) -> io::Result<Self> {
         fs::create_dir_all(folder.join("network"))?;
-        fs::write(folder.join("network/10-buttress.conflist"), network(folder, subnet))?;
+        fs::write(folder.join("network/10-buttress.conflist"), network(folder, subnet, gateway))?;
         fs::write(folder.join("config.toml"), configuration(folder))?;
         let process = confines.process("containerd", Path::new("containerd"), folder);
         let process = process.args([Path::new("--config"), &folder.join("config.toml")]);
@@ -144,16 +145,16 @@ SystemdCgroup = false
     )
 }
 
-/// A pair of interfaces for each pod and a route to it from this machine; nothing is let in from elsewhere or out.
-fn network(folder: &Path, subnet: Ipv4Addr) -> String {
+/// A pair of interfaces for each pod, and a route in each direction between it and this machine; nothing else is let in or out.
+fn network(folder: &Path, subnet: Ipv4Addr, gateway: Ipv4Addr) -> String {
     let conflist = json!({
         "cniVersion": "0.4.0",
         "name": "buttress",
         "plugins": [{
             "type": "ptp", "ipMasq": false,
             "ipam": {
-                "type": "host-local", "dataDir": folder.join("addresses"), "routes": [{"dst": "0.0.0.0/0"}],
-                "ranges": [[{"subnet": format!("{subnet}/24")}]],
+                "type": "host-local", "dataDir": folder.join("addresses"),
+                "ranges": [[{"subnet": format!("{subnet}/24"), "gateway": gateway}]],
             },
         }],
     });

@@ -19,6 +19,8 @@ pub struct Image<'a> {
     pub program: &'a Path,
     /// The command that is run unless a pod says otherwise.
     pub entrypoint: &'a [&'a str],
+    /// As whom it runs, as `USER:GROUP`; the administrator when empty.
+    pub user: &'a str,
 }
 
 impl Image<'_> {
@@ -30,7 +32,7 @@ impl Image<'_> {
         let layer = layer(self)?;
         let config = json!({
             "architecture": architecture(), "os": "linux",
-            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/usr/local/bin"]},
+            "config": {"Entrypoint": self.entrypoint, "Env": ["PATH=/usr/local/bin"], "User": self.user},
             "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hexadecimal(&Sha256::digest(&layer)))]},
         });
         let manifest = json!([{"Config": "config.json", "RepoTags": [self.name], "Layers": ["layer.tar"]}]);

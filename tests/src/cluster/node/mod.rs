@@ -7,12 +7,12 @@ mod groups;
 mod image;
 mod kubelet;
 mod program;
+mod service;
 
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Node as Object;
@@ -25,6 +25,8 @@ use self::groups::ControlGroups;
 pub use self::image::Image;
 use self::kubelet::Settings;
 pub use self::program::{Program, static_program};
+use self::service::ApiService;
+use super::networks::PODS;
 use super::process::Process;
 use super::start::Cluster;
 use super::tools::KUBELET;
@@ -47,12 +49,14 @@ const PLUGINS_PACKAGE: &str = "containernetworking-plugins";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A node with GPUs, as far as the scheduler can tell, on which only pods run that tolerate its taint. Pods have addresses that
-/// this machine reaches. Everything of it ends when this is dropped.
+/// this machine reaches, and reach the API server at its address in the cluster. Everything of it ends when this is dropped.
 #[derive(Debug)]
 pub struct Node {
     name: String,
+    folder: PathBuf,
     kubelet: Process,
     containerd: Containerd,
+    _service: ApiService,
     // These go in the order in which they stand: first all processes, pods and all, then the groups in which they were.
     _confines: Confines,
     _groups: ControlGroups,
@@ -89,13 +93,21 @@ impl Node {
         let kubeconfig = cluster.user_kubeconfig(&format!("system:node:{name}"), Some("system:nodes"));
         let groups = ControlGroups::new(&name)?;
         let confines = Confines::new(&folder)?;
-        let containerd = Containerd::start(&folder, &confines, free_subnet()?)?;
+        let gateway = cluster.service_address();
+        let containerd = Containerd::start(&folder, &confines, PODS.free()?, gateway)?;
+        let service = ApiService::start(gateway, cluster.address());
         let entrypoint = &["/pause"];
-        containerd.import(&Image { name: containerd::PAUSE_IMAGE, path: "pause", program: pause, entrypoint })?;
+        containerd.import(&Image {
+            name: containerd::PAUSE_IMAGE,
+            path: "pause",
+            program: pause,
+            entrypoint,
+            user: "",
+        })?;
         let runtime = &containerd.socket();
         let settings = Settings { name: &name, program, kubeconfig: &kubeconfig, runtime, group: &name };
         let kubelet = kubelet::start(&folder, &confines, &settings)?;
-        Ok(Self { name, kubelet, containerd, _confines: confines, _groups: groups })
+        Ok(Self { name, folder, kubelet, containerd, _service: service, _confines: confines, _groups: groups })
     }
 
     /// Its name in the cluster.
@@ -110,6 +122,32 @@ impl Node {
     /// When the image cannot be written or is not taken.
     pub fn import(&self, image: &Image<'_>) {
         self.containerd.import(image).unwrap_or_else(|error| panic!("cannot import {}: {error}", image.name));
+    }
+
+    /// The processes of a container, by what its pod's status calls its id, as this machine counts processes.
+    #[must_use]
+    pub fn processes(&self, container: &str) -> Vec<u32> {
+        let id = container.rsplit('/').next().unwrap_or(container);
+        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let is_of_it = |process: &u32| {
+            let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+            groups.lines().any(|group| group.contains(&format!("/{}/", self.name)) && group.contains(id))
+        };
+        ids.filter(is_of_it).collect()
+    }
+
+    /// What the containers of a namespace's pods wrote so far, those that ended too, as long as their pods are there.
+    #[must_use]
+    pub fn pod_logs(&self, namespace: &str) -> String {
+        let entries = |folder: PathBuf| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let is_of_it = |pod: &PathBuf| {
+            let name = pod.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.strip_prefix(namespace).is_some_and(|rest| rest.starts_with('_'))
+        };
+        // Pods, their containers, and a file for each start.
+        let pods = entries(self.folder.join("logs")).filter(is_of_it);
+        pods.flat_map(entries).flat_map(entries).filter_map(|file| fs::read_to_string(file).ok()).collect()
     }
 
     /// The ends of the logs of kubelet and container runtime.
@@ -178,29 +216,4 @@ pub fn demand() {
         missing.join(", "),
         packages.join(" ")
     );
-}
-
-/// 256 addresses to which this machine has no route, from 10.128.0.0 on, where no Services are. Where the search begins depends
-/// on the process, so that two tests that begin at the same time do not meet.
-fn free_subnet() -> io::Result<Ipv4Addr> {
-    let routes = fs::read_to_string("/proc/net/route")?;
-    let routes: Vec<(u32, u32)> = routes.lines().skip(1).filter_map(route).collect();
-    let first = std::process::id() % 0x4000;
-    let subnets = (0..0x4000_u32).map(|number| Ipv4Addr::from(0x0a80_0000 | ((first + number) % 0x4000) << 8));
-    let mut free = subnets.filter(|subnet| {
-        let subnet = u32::from(*subnet);
-        !routes.iter().any(|(to, mask)| {
-            let mask = mask & 0xffff_ff00;
-            subnet & mask == to & mask
-        })
-    });
-    free.next().ok_or_else(|| io::Error::other("no free addresses for pods in 10.128.0.0/10"))
-}
-
-/// Destination and mask of a line of the kernel's table; the default route is none.
-fn route(line: &str) -> Option<(u32, u32)> {
-    let mut fields = line.split_whitespace();
-    let to = u32::from_str_radix(fields.nth(1)?, 16).ok()?.swap_bytes();
-    let mask = u32::from_str_radix(fields.nth(5)?, 16).ok()?.swap_bytes();
-    (mask != 0).then_some((to, mask))
 }
