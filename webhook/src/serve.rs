@@ -34,10 +34,12 @@ pub struct Limits {
     pub connections: usize,
     /// The longest a TLS handshake may take.
     pub handshake: Duration,
-    /// The longest until the first request of a connection has come in with all its headers.
+    /// The longest until the first request of a connection has come in with all its headers. The API server connects more
+    /// often than it needs to while it is busy, and keeps these connections as it keeps others.
     pub first_request: Duration,
     /// The longest until each further request has, the pause before it included. Go clients, the API server among them,
-    /// keep idle connections, and like to close them themselves.
+    /// close a connection that was idle for 90 s. Who closes it before them may do so while a request is on its way, which
+    /// then fails, as a POST is not sent twice.
     pub idle: Duration,
     /// The longest that the drain waits for what is under way.
     pub drain: Duration,
@@ -48,8 +50,8 @@ impl Default for Limits {
         Self {
             connections: 1024,
             handshake: Duration::from_secs(5),
-            first_request: Duration::from_secs(10),
-            idle: Duration::from_secs(90),
+            first_request: Duration::from_secs(120),
+            idle: Duration::from_secs(120),
             drain: Duration::from_secs(15),
         }
     }

@@ -28,32 +28,46 @@ pub(crate) async fn shown(address: SocketAddr, name: &str, bundle: &str) -> Resu
 
 /// The `response` to a review of the creation of `pod`, sent to `path`.
 pub(crate) async fn review(address: SocketAddr, bundle: &str, path: &str, pod: &Value) -> Value {
-    let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
-        "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
-        "kind": {"group": "", "version": "v1", "kind": "Pod"},
-        "resource": {"group": "", "version": "v1", "resource": "pods"},
-        "name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"],
-        "operation": "CREATE", "dryRun": false, "userInfo": {"username": "somebody"},
-        "object": pod, "oldObject": null, "options": null,
-    }})
-    .to_string();
-    let answer = timeout(LIMIT, async {
-        let mut stream = connect(address, "127.0.0.1", bundle).await?;
+    Connection::open(address, bundle).await.review(path, pod).await
+}
+
+/// A connection that is there before there is a request for it.
+pub(crate) struct Connection(TlsStream<TcpStream>);
+
+impl Connection {
+    /// Connects to a webhook that serves as 127.0.0.1.
+    pub(crate) async fn open(address: SocketAddr, bundle: &str) -> Self {
+        Self(timeout(LIMIT, connect(address, "127.0.0.1", bundle)).await.unwrap().unwrap())
+    }
+
+    /// Sends its only request: a review of the creation of `pod`, to `path`. Returns the `response`.
+    pub(crate) async fn review(self, path: &str, pod: &Value) -> Value {
+        let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+            "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
+            "kind": {"group": "", "version": "v1", "kind": "Pod"},
+            "resource": {"group": "", "version": "v1", "resource": "pods"},
+            "name": pod["metadata"]["name"], "namespace": pod["metadata"]["namespace"],
+            "operation": "CREATE", "dryRun": false, "userInfo": {"username": "somebody"},
+            "object": pod, "oldObject": null, "options": null,
+        }})
+        .to_string();
         let head = format!(
-            "POST {path}?timeout=2s HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+            "POST {path}?timeout=2s HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n\
              content-length: {}\r\nconnection: close\r\n\r\n",
             review.len()
         );
-        stream.write_all(head.as_bytes()).await?;
-        stream.write_all(review.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
-    });
-    let answer = answer.await.unwrap().unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    serde_json::from_str::<Value>(body).unwrap()["response"].take()
+        let mut stream = self.0;
+        let answer = timeout(LIMIT, async {
+            stream.write_all((head + &review).as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        });
+        let answer = answer.await.unwrap().unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        serde_json::from_str::<Value>(body).unwrap()["response"].take()
+    }
 }
 
 async fn connect(address: SocketAddr, name: &str, bundle: &str) -> std::io::Result<TlsStream<TcpStream>> {

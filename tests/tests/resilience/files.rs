@@ -4,15 +4,17 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use buttress_tests::cluster::{Authority, Pair, Registration, Webhook, WebhookOptions, eventually};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use tokio::time::sleep;
 
-use crate::caller::shown;
+use crate::caller::{Connection, shown};
 use crate::configurations::Configurations;
 use crate::load::Load;
-use crate::support::{cluster, policy, turn};
+use crate::support::{cluster, gpu_pod, policy, turn};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_call_fails_while_the_pair_in_files_is_replaced() {
@@ -34,6 +36,8 @@ async fn no_call_fails_while_the_pair_in_files_is_replaced() {
     };
     let fails = async || webhook.metric("buttress_tls_failing", &["subject=\"certificate\""]).await > 0.0;
 
+    // The API server keeps connections for later, also such as it made and then did not need.
+    let (kept, begun) = (Connection::open(webhook.address(), &old.pem()).await, Instant::now());
     let load = Load::start(cluster, &namespace, 50).await;
     load.more(100).await;
     // As an issuer is changed: both are trusted, the pair is replaced, only the new one is trusted. Each time the API server
@@ -56,6 +60,9 @@ async fn no_call_fails_while_the_pair_in_files_is_replaced() {
     assert!(!fails().await);
     load.more(50).await;
 
+    sleep(Duration::from_secs(20).saturating_sub(begun.elapsed())).await;
+    let response = kept.review("/mutate", &gpu_pod()).await;
+    assert_eq!(response["allowed"], true, "{response}");
     let record = load.stop().await;
     record.show("files");
     record.assert_no_failure();
