@@ -25,8 +25,9 @@ async fn what_is_shipped_runs_on_a_real_node() {
     policies::observing_changes_nothing(&stage, &plain).await;
     policies::warning_repairs_one_namespace(&stage).await;
     policies::denying_refuses_in_one_namespace(&stage).await;
-    loss::a_killed_container_fails_no_create(&stage).await;
+    // Before anything is killed, after which another may come to lead at any time.
     install::applying_again_changes_nothing(&stage).await;
+    loss::a_killed_container_fails_no_create(&stage).await;
     loss::a_rollout_misses_no_pod(&stage).await;
     loss::new_values_take_effect_and_keep_the_authority(&stage).await;
     glass::breaks_and_is_mended(&stage).await;
