@@ -26,7 +26,12 @@ pub(crate) fn start(level: LevelFilter) {
         .finish()
         // It logs answers that it cannot read, and one of a Secret holds keys; and as an error of ours each time that the API
         // server is away. What it comes to, those who called it log.
-        .with(Targets::new().with_default(level).with_target("kube_client", LevelFilter::OFF));
+        .with(
+            Targets::new()
+                .with_default(level)
+                .with_target("kube_client", LevelFilter::OFF)
+                .with_target("kube_runtime", LevelFilter::OFF),
+        );
     // A second call in one process, as in tests, keeps the first.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|info: &PanicHookInfo<'_>| {

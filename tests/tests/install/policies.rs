@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use buttress_tests::cluster::{Registration, holds};
+use buttress_tests::cluster::{Registration, eventually, holds};
 
 use crate::support::{apply_policy, cluster, namespace, policy, ready, refuses_privileged, settles, webhook};
 
@@ -46,6 +46,16 @@ async fn a_policy_takes_effect_in_its_namespaces_and_a_bad_one_leaves_the_last_g
     settles(&cluster, &web, true).await;
     assert_eq!(webhook.metric("buttress_config_last_reload_successful", &[]).await, 1.0);
 
+    // Made anew under the same name, it is told of again.
+    let anew = format!("apiVersion: buttress.dev/v1alpha1\nkind: Policy\nmetadata: {{name: ml}}\nspec: {DENY}\n");
+    let replaced = cluster.kubectl_with(&["replace", "--force", "-f", "-"], &anew).await;
+    assert!(replaced.success, "{}", replaced.stderr);
+    eventually("the new Policy has a status", async || {
+        let policy = policy(&cluster, "ml").await;
+        (policy["status"]["observedGeneration"] == 1).then_some(())
+    })
+    .await;
+
     cluster.kubectl(&["delete", "policies.buttress.dev", "ml"]).await;
     settles(&cluster, &ml, false).await;
 }
@@ -64,6 +74,10 @@ async fn what_the_schema_knows_is_refused_when_it_is_applied_and_what_it_does_no
         let refused = cluster.kubectl_with(&["create", "-f", "-"], &policy_of(spec)).await;
         assert!(!refused.success && refused.stderr.contains(told), "{spec}: {}", refused.stderr);
     }
+    // What a file may leave empty, the resource may too.
+    let empty = "{enforcement: null, preset: null, edition: null, rules: {privileged-container: {severity: null}}}";
+    let taken = cluster.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &policy_of(empty)).await;
+    assert!(taken.success, "{}", taken.stderr);
     // A key that is mistyped is kept, so that it can be told and is not lost without a word.
     let webhook = webhook(&cluster, "webhook").await;
     let odd = apply_policy(&cluster, "a", "{enforcment: deny}").await;
@@ -91,17 +105,23 @@ async fn policies_of_one_priority_on_one_namespace_are_told_as_a_conflict() {
     let same = apply_policy(&cluster, "other", "{priority: 10, namespaces: [\"*\"], enforcement: observe}").await;
     let (reason, message) = ready(&same);
     assert!(reason == "Conflict" && message.contains(&ml) && message.contains("Also ml has priority 10"), "{message}");
-    buttress_tests::cluster::eventually("the other one is told too", async || {
+    eventually("the other one is told too", async || {
         (ready(&policy(&cluster, "ml").await).0 == "Conflict").then_some(())
     })
     .await;
     // The stricter enforcement holds.
     assert!(refuses_privileged(&cluster, &ml).await);
+    // They meet no longer when the only namespace is gone in which they did.
+    apply_policy(&cluster, "other", "{priority: 10, namespaces: [\"gone\"], enforcement: observe}").await;
+    apply_policy(&cluster, "gone", "{priority: 10, namespaces: [\"gone\"], enforcement: observe}").await;
+    cluster.kubectl(&["create", "namespace", "gone"]).await;
+    let reason = async |name: &str| ready(&policy(&cluster, name).await).0;
+    eventually("they meet in the new namespace", async || (reason("gone").await == "Conflict").then_some(())).await;
+    cluster.kubectl(&["delete", "namespace", "gone", "--wait=false"]).await;
+    eventually("they meet no longer", async || (reason("gone").await == "InForce").then_some(())).await;
     cluster.kubectl(&["delete", "policies.buttress.dev", "other"]).await;
-    buttress_tests::cluster::eventually("the conflict is over", async || {
-        (ready(&policy(&cluster, "ml").await).0 == "InForce").then_some(())
-    })
-    .await;
+    eventually("the conflict is over", async || (ready(&policy(&cluster, "ml").await).0 == "InForce").then_some(()))
+        .await;
 }
 
 #[tokio::test]

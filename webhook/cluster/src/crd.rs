@@ -183,6 +183,13 @@ fn structural(schema: &Value, definitions: &Value) -> Value {
     if !out.contains_key("type") {
         out.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
     }
+    // The API server holds a null to the list of values too.
+    if out.contains_key("nullable")
+        && let Some(Value::Array(values)) = out.get_mut("enum")
+        && !values.contains(&Value::Null)
+    {
+        values.push(Value::Null);
+    }
     Value::Object(out)
 }
 
@@ -227,7 +234,7 @@ mod tests {
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         visit(schema, "policy");
         let spec = &schema["properties"]["spec"]["properties"];
-        assert_eq!(spec["enforcement"]["enum"], json!(["observe", "warn", "deny"]));
+        assert_eq!(spec["enforcement"]["enum"], json!(["observe", "warn", "deny", null]));
         assert_eq!(spec["enforcement"]["nullable"], true);
         assert_eq!(spec["rules"]["additionalProperties"]["properties"]["repair"]["type"], "boolean");
         assert!(spec["enforcement"]["description"].as_str().is_some_and(|text| text.contains("observe")));

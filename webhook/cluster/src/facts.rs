@@ -82,41 +82,46 @@ impl Facts {
         is_new
     }
 
-    /// Forgets an object that is gone.
+    /// Forgets an object that is gone. What stood in a namespace that is gone is forgotten by its own word: the kinds are
+    /// followed each for itself, and what is seen already may belong to a new namespace of the same name.
     pub(crate) fn delete(&self, kind: &'static str, object: &Value) {
         let Some((namespace, name)) = place(kind, object) else { return };
         let mut namespaces = self.lock();
-        if kind == NAMESPACE {
+        let Some(known) = namespaces.get_mut(&namespace) else { return };
+        known.forget(&Key { kind, name });
+        if known.is_empty() {
             namespaces.remove(&namespace);
-        } else if let Some(namespace) = namespaces.get_mut(&namespace)
-            && namespace.objects.remove(&Key { kind, name }).is_some()
-        {
-            namespace.together = None;
         }
     }
 
     /// Forgets all objects of `kind` but those whose namespaces and names are `seen`, which are all there are.
     pub(crate) fn keep(&self, kind: &'static str, seen: &HashSet<(String, String)>) {
-        let is_seen = |namespace: &str, name: &str| seen.contains(&(namespace.to_owned(), name.to_owned()));
         let mut namespaces = self.lock();
-        if kind == NAMESPACE {
-            namespaces.retain(|name, namespace| !namespace.is_known || is_seen(name, name));
-            return;
-        }
-        for (name, namespace) in namespaces.iter_mut() {
-            let before = namespace.objects.len();
-            namespace.objects.retain(|key, _| key.kind != kind || is_seen(name, &key.name));
-            if namespace.objects.len() < before {
-                namespace.together = None;
-            }
-        }
-        // What stands in no namespace that is known and holds nothing was only waited for.
-        namespaces.retain(|_, namespace| namespace.is_known || !namespace.objects.is_empty());
+        namespaces.retain(|name, namespace| {
+            let of_kind = namespace.objects.keys().filter(|key| key.kind == kind);
+            let gone: Vec<Key> =
+                of_kind.filter(|key| !seen.contains(&(name.clone(), key.name.clone()))).cloned().collect();
+            gone.iter().for_each(|key| namespace.forget(key));
+            !namespace.is_empty()
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Namespace>> {
         // A thread that panicked here left at worst a fact out.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Namespace {
+    fn forget(&mut self, key: &Key) {
+        if self.objects.remove(key).is_some() {
+            self.together = None;
+        }
+        self.is_known &= key.kind != NAMESPACE;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.objects.is_empty()
     }
 }
 
@@ -189,6 +194,19 @@ mod tests {
         assert_eq!(quotas(&facts, "ml"), 1);
         facts.keep(NAMESPACE, &HashSet::from([("web".to_owned(), "web".to_owned())]));
         assert!(facts.namespaces().is_empty());
+        facts.delete("ResourceQuota", &quota("ml", "b", "4"));
+        assert!(facts.lock().is_empty());
+    }
+
+    #[test]
+    fn a_late_word_of_the_old_namespace_does_not_take_what_is_in_the_new_one() {
+        let facts = Facts::default();
+        facts.apply(NAMESPACE, &namespace("ml", "baseline"));
+        facts.apply("ResourceQuota", &quota("ml", "a", "4"));
+        facts.delete(NAMESPACE, &namespace("ml", "baseline"));
+        assert_eq!(quotas(&facts, "ml"), 0);
+        assert!(facts.apply(NAMESPACE, &namespace("ml", "baseline")));
+        assert_eq!(quotas(&facts, "ml"), 1);
     }
 
     #[test]

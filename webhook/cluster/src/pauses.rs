@@ -10,15 +10,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long to wait before the API server is asked again: twice as long each time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pauses {
-    next: Duration,
-}
-
-impl Default for Pauses {
-    fn default() -> Self {
-        Self { next: FIRST_PAUSE }
-    }
+    /// How often it failed since something was had of it.
+    failed: u32,
+    /// How often it had no history of what was before since it told of a change. A list is had each time, so that this is
+    /// counted for itself.
+    expired: u32,
 }
 
 impl Pauses {
@@ -27,20 +25,31 @@ impl Pauses {
         match event {
             // A list is only begun by these. It may fail as the one before it did.
             Ok(Event::Init | Event::InitApply(_)) => Duration::ZERO,
-            Ok(_) => {
+            Ok(Event::InitDone) => {
+                self.failed = 0;
+                Duration::ZERO
+            }
+            Ok(Event::Apply(_) | Event::Delete(_)) => {
                 *self = Self::default();
                 Duration::ZERO
             }
             // The API server is back, and says that it has no history of what was before: a list comes next, which is what
             // everybody waits for.
-            Err(watcher::Error::WatchError(status)) if status.code == 410 => FIRST_PAUSE,
-            Err(_) => {
-                let pause = self.next;
-                self.next = (pause * 2).min(LONGEST_PAUSE);
-                pause
-            }
+            Err(watcher::Error::WatchError(status)) if status.code == 410 => grown(&mut self.expired),
+            Err(_) => self.failed(),
         }
     }
+
+    /// How long to wait after a failure.
+    pub(crate) fn failed(&mut self) -> Duration {
+        grown(&mut self.failed)
+    }
+}
+
+fn grown(times: &mut u32) -> Duration {
+    let pause = (FIRST_PAUSE * 2u32.saturating_pow(*times)).min(LONGEST_PAUSE);
+    *times = (*times + 1).min(16);
+    pause
 }
 
 /// What an error says, and what each error behind it adds.
@@ -89,6 +98,11 @@ mod tests {
         }
         let expired = Status::failure("too old resource version: 1 (2)", "Expired").with_code(410);
         let expired: watcher::Result<Event<()>> = Err(watcher::Error::WatchError(Box::new(expired)));
+        assert_eq!(pauses.after(&expired), FIRST_PAUSE);
+        // Again and again, although there is a list each time, is not to be followed at once.
+        pauses.after::<()>(&Ok(Event::InitDone));
+        assert_eq!(pauses.after(&expired), FIRST_PAUSE * 2);
+        pauses.after(&Ok(Event::Apply(())));
         assert_eq!(pauses.after(&expired), FIRST_PAUSE);
     }
 

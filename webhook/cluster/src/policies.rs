@@ -12,6 +12,9 @@ use crate::crd::{GROUP, VERSION};
 /// The most characters of what is told of the mistakes of one Policy.
 const MAX_MISTAKES: usize = 1000;
 
+/// How many Policies are named with which one contradicts itself.
+const MAX_OTHERS: usize = 5;
+
 /// The Policies that are there.
 #[derive(Debug, Default)]
 pub(crate) struct Policies {
@@ -21,6 +24,8 @@ pub(crate) struct Policies {
 /// One Policy, as it is now and as it was when it was last good.
 #[derive(Debug)]
 struct Held {
+    /// Tells it from another one of its name, made after this one was deleted.
+    uid: String,
     generation: i64,
     /// What is wrong with this generation; empty when nothing is.
     mistakes: String,
@@ -38,6 +43,7 @@ struct Good {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) name: String,
+    pub(crate) uid: String,
     pub(crate) generation: i64,
     pub(crate) is_ready: bool,
     pub(crate) reason: &'static str,
@@ -53,12 +59,14 @@ impl Policies {
         let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
         let spec = object.get("spec").cloned().unwrap_or_else(|| json!({}));
         let read = read(name, generation, &spec);
-        let previous = self.held.remove(name).and_then(|held| held.good);
-        let held = match read {
-            Ok(policy) => Held { generation, mistakes: String::new(), good: Some(Good { policy, generation, spec }) },
+        let uid = object["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let previous = self.held.remove(name).filter(|held| held.uid == uid).and_then(|held| held.good);
+        let (mistakes, good) = match read {
+            Ok(policy) => (String::new(), Some(Good { policy, generation, spec })),
             // A process that has just started never saw the good version. Its status has kept it.
-            Err(mistakes) => Held { generation, mistakes, good: previous.or_else(|| last_valid(name, object)) },
+            Err(mistakes) => (mistakes, previous.or_else(|| last_valid(name, generation, object))),
         };
+        let held = Held { uid, generation, mistakes, good };
         self.held.insert(name.to_owned(), held);
     }
 
@@ -104,6 +112,7 @@ impl Policies {
         };
         Verdict {
             name: name.to_owned(),
+            uid: held.uid.clone(),
             generation: held.generation,
             is_ready,
             reason,
@@ -129,9 +138,11 @@ impl Policies {
             }
         }
         let shared = shared?;
+        let more = others.len().saturating_sub(MAX_OTHERS);
+        others.truncate(MAX_OTHERS);
+        let others = others.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() };
         Some(format!(
-            "Also {} has priority {} for namespaces of this Policy, such as {shared}. There the stricter severity and enforcement hold, and nothing is repaired. Give them different priorities.",
-            others.join(", "),
+            "Also {others} has priority {} for namespaces of this Policy, such as {shared}. There the stricter severity and enforcement hold, and nothing is repaired. Give them different priorities.",
             spec.priority
         ))
     }
@@ -152,8 +163,10 @@ fn read(name: &str, generation: i64, spec: &Value) -> Result<Policy, String> {
         for error in errors {
             let separator = if told.is_empty() { "" } else { "; " };
             let next = format!("{separator}{}: {}", error.path, error.message);
-            if told.chars().count() + next.chars().count() > MAX_MISTAKES {
-                told.push_str("; and more");
+            let room = MAX_MISTAKES.saturating_sub(told.chars().count());
+            if next.chars().count() > room {
+                told.extend(next.chars().take(room));
+                told.push_str(" … and more");
                 break;
             }
             told.push_str(&next);
@@ -162,10 +175,10 @@ fn read(name: &str, generation: i64, spec: &Value) -> Result<Policy, String> {
     })
 }
 
-/// The last good version, as the status keeps it.
-fn last_valid(name: &str, object: &Value) -> Option<Good> {
+/// The last good version before `current`, as the status keeps it. Who may write the status may write the Policy.
+fn last_valid(name: &str, current: i64, object: &Value) -> Option<Good> {
     let kept = object.get("status")?.get("lastValid")?;
-    let generation = kept["generation"].as_i64()?;
+    let generation = kept["generation"].as_i64().filter(|generation| *generation < current)?;
     let spec = kept.get("spec")?.clone();
     let policy = read(name, generation, &spec).ok()?;
     Some(Good { policy, generation, spec })
@@ -218,11 +231,27 @@ mod tests {
         bad["status"] = json!({"lastValid": {"generation": 1, "spec": {"enforcement": "deny"}}});
         policies.apply(&bad);
         assert_eq!(policies.in_force()[0].metadata.generation, Some(1));
+        // One made anew under the same name has nothing of the old one.
+        let mut anew = policy("a", 1, json!({"enforcement": 7}));
+        anew["metadata"]["uid"] = json!("2");
+        policies.apply(&anew);
+        assert!(policies.in_force().is_empty());
         // A status that is not good either is no Policy.
         let mut policies = Policies::default();
         bad["status"]["lastValid"]["spec"] = json!({"nonsense": 1});
         policies.apply(&bad);
         assert!(policies.in_force().is_empty());
+    }
+
+    #[test]
+    fn a_long_mistake_is_cut_and_not_left_out() {
+        let mut policies = Policies::default();
+        policies.apply(&policy("a", 1, json!({("k".repeat(2000)): 1})));
+        let message = verdict(&policies, "a", &[]).message;
+        assert!(
+            message.contains("kkkk") && message.ends_with("… and more") && message.chars().count() < 1200,
+            "{message}"
+        );
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //! that no leader is needed for it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
-
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 use tracing::warn;
 
 use crate::crd::{GROUP, VERSION};
@@ -16,6 +17,9 @@ use crate::watching::policy_resource;
 
 /// Under which name the fields of the status are ours.
 const FIELD_MANAGER: &str = "buttress-webhook";
+
+/// The longest that a status may take: an API server that does not answer is not to keep all others.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Writes statuses, each once for a verdict: replicas of two releases may disagree, and would otherwise write for ever.
 pub(crate) struct Status {
@@ -28,22 +32,28 @@ impl Status {
         Self { policies: Api::all_with(client, &policy_resource()), written: HashMap::new() }
     }
 
-    /// Writes what is new in `verdicts`. What could not be written is tried again with the next ones.
-    pub(crate) async fn write(&mut self, verdicts: Vec<Verdict>) {
+    /// Writes what is new in `verdicts`. Returns whether all of it was written; what was not is to be tried again.
+    pub(crate) async fn write(&mut self, verdicts: Vec<Verdict>) -> bool {
         self.written.retain(|name, _| verdicts.iter().any(|verdict| verdict.name == *name));
+        let mut all = true;
         for verdict in verdicts {
             if self.written.get(&verdict.name) == Some(&verdict) {
                 continue;
             }
-            match self.write_one(&verdict).await {
-                Ok(()) => {
+            let error = match timeout(DEADLINE, self.write_one(&verdict)).await {
+                Ok(Ok(())) => {
                     self.written.insert(verdict.name.clone(), verdict);
+                    continue;
                 }
                 // It was deleted meanwhile.
-                Err(kube::Error::Api(status)) if status.code == 404 => {}
-                Err(error) => warn!(policy = verdict.name, %error, "cannot write the status of a Policy"),
-            }
+                Ok(Err(kube::Error::Api(status))) if status.code == 404 => continue,
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer in {} s", DEADLINE.as_secs()),
+            };
+            warn!(policy = verdict.name, error, "cannot write the status of a Policy; it is tried again");
+            all = false;
         }
+        all
     }
 
     async fn write_one(&self, verdict: &Verdict) -> Result<(), kube::Error> {
@@ -78,6 +88,9 @@ fn desired(verdict: &Verdict, there: &Value, now: &str) -> Option<Value> {
     });
     if let Some((generation, spec)) = &verdict.last_valid {
         desired["lastValid"] = json!({"generation": generation, "spec": spec});
+    } else if let Some(kept) = there.get("lastValid") {
+        // A later release may know as good what this one does not.
+        desired["lastValid"] = kept.clone();
     }
     (desired != *there).then_some(desired)
 }
@@ -89,6 +102,7 @@ mod tests {
     fn verdict(generation: i64, is_ready: bool) -> Verdict {
         Verdict {
             name: "a".to_owned(),
+            uid: "1".to_owned(),
             generation,
             is_ready,
             reason: if is_ready { "InForce" } else { "Invalid" },

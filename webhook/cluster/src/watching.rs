@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use buttress_policies::policy::Policy;
-use futures::stream::unfold;
+use futures::stream::{BoxStream, unfold};
 use futures::{FutureExt, Stream, StreamExt};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind};
@@ -16,7 +16,7 @@ use kube::runtime::watcher::{self, Event, watcher};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::crd::{GROUP, PLURAL, VERSION};
 use crate::facts::{Facts, NAMESPACE, place};
@@ -26,6 +26,8 @@ use crate::status::Status;
 
 /// How many objects are asked for at a time, so that a large cluster is not held in memory whole.
 const PAGE: u32 = 200;
+/// The longest that a part of a list may take to come.
+const LIST_DEADLINE: Duration = Duration::from_secs(30);
 /// How long changes gather before statuses are written.
 const STATUS_DELAY: Duration = Duration::from_millis(100);
 
@@ -94,9 +96,7 @@ impl Cluster {
 
     /// The kinds, by their plurals, that were not listed yet.
     pub fn unsynced(&self) -> Vec<&'static str> {
-        let synced = self.shared.synced.load(Ordering::Acquire);
-        let plurals = FACTS.iter().map(|(_, _, _, plural)| *plural).chain([PLURAL]);
-        plurals.enumerate().filter(|(at, _)| synced & (1 << at) == 0).map(|(_, plural)| plural).collect()
+        self.shared.unsynced()
     }
 }
 
@@ -130,7 +130,7 @@ async fn follow_facts(client: Client, followed: Followed, shared: Arc<Shared>) {
     let mut seen = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
-            Err(error) => shared.observer.failed(followed.plural, &reason(&error)),
+            Err(reason) => shared.observer.failed(followed.plural, &reason),
             Ok(Event::Init) => seen.clear(),
             Ok(Event::InitApply(object)) => {
                 let object = value(object, &followed.resource);
@@ -143,7 +143,13 @@ async fn follow_facts(client: Client, followed: Followed, shared: Arc<Shared>) {
                 shared.listed(followed.at, followed.plural);
             }
             Ok(Event::Apply(object)) => shared.apply(followed.kind, &value(object, &followed.resource)),
-            Ok(Event::Delete(object)) => shared.facts.delete(followed.kind, &value(object, &followed.resource)),
+            Ok(Event::Delete(object)) => {
+                shared.facts.delete(followed.kind, &value(object, &followed.resource));
+                // Where a namespace is gone, Policies may meet no longer.
+                if followed.kind == NAMESPACE {
+                    shared.stale_status.notify_one();
+                }
+            }
         }
     }
 }
@@ -157,8 +163,8 @@ async fn follow_policies(client: Client, shared: Arc<Shared>) {
         let is_listed = matches!(event, Ok(Event::InitDone));
         let mut policies = shared.policies.lock().await;
         match event {
-            Err(error) => {
-                shared.observer.failed(PLURAL, &reason(&error));
+            Err(reason) => {
+                shared.observer.failed(PLURAL, &reason);
                 continue;
             }
             Ok(Event::Init) => {
@@ -195,9 +201,16 @@ async fn write_status(client: Client, shared: Arc<Shared>) {
     loop {
         shared.stale_status.notified().await;
         sleep(STATUS_DELAY).await;
+        // Which Policies meet is known only when all namespaces are; the word comes again with them.
+        if !shared.unsynced().is_empty() {
+            continue;
+        }
         let namespaces = shared.facts.namespaces();
         let verdicts = shared.policies.lock().await.verdicts(&namespaces);
-        status.write(verdicts).await;
+        if !status.write(verdicts).await {
+            sleep(LONGEST_PAUSE).await;
+            shared.stale_status.notify_one();
+        }
     }
 }
 
@@ -212,22 +225,61 @@ impl Shared {
     fn listed(&self, at: usize, plural: &'static str) {
         self.synced.fetch_or(1 << at, Ordering::AcqRel);
         self.observer.synced(plural);
+        self.stale_status.notify_one();
+    }
+
+    fn unsynced(&self) -> Vec<&'static str> {
+        let synced = self.synced.load(Ordering::Acquire);
+        let plurals = FACTS.iter().map(|(_, _, _, plural)| *plural).chain([PLURAL]);
+        plurals.enumerate().filter(|(at, _)| synced & (1 << at) == 0).map(|(_, plural)| plural).collect()
     }
 }
 
-/// What happens to a kind, for ever. After an error it goes on when the pause is over.
-fn events(
-    client: Client,
-    resource: &ApiResource,
-) -> impl Stream<Item = Result<Event<DynamicObject>, watcher::Error>> + use<> {
+/// What happens to a kind, for ever. After an error, which comes as its reason, it goes on when the pause is over.
+fn events(client: Client, resource: &ApiResource) -> impl Stream<Item = Result<Event<DynamicObject>, String>> + use<> {
     let api: Api<DynamicObject> = Api::all_with(client, resource);
-    let watch = Box::pin(watcher(api, watcher::Config::default().page_size(PAGE)));
-    unfold((watch, Pauses::default(), Duration::ZERO), async |(mut watch, mut pauses, pause)| {
-        sleep(pause).await;
-        let event = watch.next().await?;
-        let pause = pauses.after(&event);
-        Some((event, (watch, pauses, pause)))
-    })
+    unfold(
+        Following { watch: watch(&api), api, is_listing: true, pauses: Pauses::default(), pause: Duration::ZERO },
+        Following::next,
+    )
+}
+
+type Watch = BoxStream<'static, watcher::Result<Event<DynamicObject>>>;
+
+fn watch(api: &Api<DynamicObject>) -> Watch {
+    watcher(api.clone(), watcher::Config::default().page_size(PAGE)).boxed()
+}
+
+struct Following {
+    api: Api<DynamicObject>,
+    watch: Watch,
+    /// Whether a list is under way. It has a deadline, while a watch is silent for as long as nothing changes and has one of
+    /// its own, by the API server.
+    is_listing: bool,
+    pauses: Pauses,
+    pause: Duration,
+}
+
+impl Following {
+    async fn next(mut self) -> Option<(Result<Event<DynamicObject>, String>, Self)> {
+        sleep(self.pause).await;
+        let limit = if self.is_listing { LIST_DEADLINE } else { Duration::MAX };
+        let Ok(event) = timeout(limit, self.watch.next()).await else {
+            // A connection on which nothing comes any more may stay so for ever.
+            self.watch = watch(&self.api);
+            self.pause = self.pauses.failed();
+            return Some((Err(format!("no answer in {} s", LIST_DEADLINE.as_secs())), self));
+        };
+        let event = event?;
+        self.pause = self.pauses.after(&event);
+        self.is_listing = match &event {
+            Ok(Event::Init | Event::InitApply(_)) => true,
+            Ok(_) => false,
+            // What follows an error may be a list.
+            Err(_) => self.is_listing || !matches!(event, Err(watcher::Error::WatchFailed(_))),
+        };
+        Some((event.map_err(|error| reason(&error)), self))
+    }
 }
 
 /// The object as it would stand in a file; the items of a list do not say what they are.
@@ -239,4 +291,46 @@ fn value(object: DynamicObject, resource: &ApiResource) -> Value {
     value["kind"] = json!(resource.kind);
     value["metadata"] = json!(metadata);
     value
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tower_test::mock;
+
+    use super::*;
+
+    fn list(version: &str) -> Response<Body> {
+        let list = json!({"apiVersion": "v1", "kind": "LimitRangeList", "metadata": {"resourceVersion": version}, "items": [
+            {"metadata": {"name": "a", "namespace": "ml", "uid": "1", "resourceVersion": "1"}}]});
+        Response::new(Body::from(list.to_string().into_bytes()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_is_never_answered_is_asked_for_again() {
+        let (service, mut server) = mock::pair::<Request<Body>, Response<Body>>();
+        let client = Client::new(service, "default");
+        let gvk = GroupVersionKind::gvk("", "v1", "LimitRange");
+        let resource = ApiResource::from_gvk_with_plural(&gvk, "limitranges");
+        let mut events = std::pin::pin!(events(client, &resource));
+        let server = tokio::spawn(async move {
+            let (_, never) = server.next_request().await.unwrap();
+            let (request, answer) = server.next_request().await.unwrap();
+            assert!(request.uri().path().ends_with("/limitranges"), "{}", request.uri());
+            answer.send_response(list("7"));
+            drop(never);
+        });
+        let mut seen = Vec::new();
+        loop {
+            match events.next().await.unwrap() {
+                Ok(Event::InitDone) => break,
+                Ok(Event::InitApply(object)) => seen.push(object.metadata.name.unwrap()),
+                Ok(_) => {}
+                Err(reason) => seen.push(reason),
+            }
+        }
+        assert_eq!(seen, ["no answer in 30 s", "a"]);
+        server.await.unwrap();
+    }
 }
