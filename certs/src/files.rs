@@ -28,7 +28,8 @@ pub struct Files {
     pub certificate: PathBuf,
     /// The private key, as PEM.
     pub key: PathBuf,
-    /// The names by which clients call. A new certificate that lacks one which the old one has is not taken.
+    /// The names by which clients call. A new certificate that lacks one which the old one has is not taken as long as the old
+    /// one is good; and it is told when what is served lacks one.
     pub names: Vec<String>,
 }
 
@@ -68,20 +69,39 @@ impl Files {
             Some(current) => self.compare(current, &identity).map(|()| identity),
             None => Ok(identity),
         });
-        let Some(identity) = events.outcome(Subject::Certificate, outcome) else { return };
-        if current.is_some_and(|current| current.digest() == identity.digest()) {
-            return;
+        let identity = match outcome {
+            Ok(identity) => identity,
+            Err(error) => return events.fails(Subject::Certificate, error.to_string()),
+        };
+        let names = self.has_names(&identity);
+        if current.is_none_or(|current| current.digest() != identity.digest()) {
+            let not_after = identity.not_after();
+            served.swap(identity);
+            events.served(not_after);
         }
-        let not_after = identity.not_after();
-        served.swap(identity);
-        events.served(not_after);
+        events.outcome(Subject::Certificate, names);
+    }
+
+    /// Tells whether clients that call by our names accept it. It is served even so, when there is no better one.
+    fn has_names(&self, identity: &Identity) -> Result<(), CertsError> {
+        match self.names.iter().find(|name| !identity.is_valid_for(name)) {
+            Some(name) => Err(CertsError::new(format!(
+                "{}: the certificate is not valid for {name}, by which clients call; they refuse it. Put that DNS name into the certificate (with cert-manager, into `dnsNames` of the Certificate), or mend the flags that give the name",
+                self.certificate.display()
+            ))),
+            None => Ok(()),
+        }
     }
 
     /// Tells why `new` would be worse than `current`.
     fn compare(&self, current: &Identity, new: &Identity) -> Result<(), CertsError> {
         let now = Timestamp::now();
         let file = self.certificate.display();
-        if current.validity().holds(now) && !new.validity().holds(now) {
+        if !current.validity().holds(now) {
+            // Nobody accepts it any more, whatever its names.
+            return Ok(());
+        }
+        if !new.validity().holds(now) {
             let (from, to) = (new.validity().not_before, new.validity().not_after);
             return Err(CertsError::new(format!(
                 "{file}: the new certificate is good from {from} to {to} only; the old one is, and is kept"

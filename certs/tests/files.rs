@@ -96,6 +96,23 @@ async fn a_bad_pair_keeps_the_old_one_and_is_told_once() {
     }
 }
 
+#[tokio::test]
+async fn names_hold_nothing_up_once_the_old_certificate_is_over() {
+    let authority = Authority::make();
+    let (ended, renamed) = (authority.ended(NAME), authority.server("example.com"));
+    let folder = tempfile::tempdir().unwrap();
+    ended.write(folder.path());
+    let followed = Followed::start(folder);
+    followed.comes_to_serve(&ended).await;
+    renamed.write(followed.folder.path());
+    followed.comes_to_serve(&renamed).await;
+    // It is better than nothing, and still not what clients need.
+    followed.tells("dnsNames").await;
+    authority.server(NAME).write(followed.folder.path());
+    let works = |event: &Event| *event == Event::Works(Subject::Certificate);
+    until("it works again", || followed.told.count(works) == 2).await;
+}
+
 /// As the kubelet does it: the files are links into `..data`, which is itself a link that is replaced as a whole.
 fn mount(folder: &Path, generation: &str, pair: &Pair) {
     let own = folder.join(format!("..{generation}"));
