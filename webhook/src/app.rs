@@ -1,8 +1,9 @@
 //! The router of the TLS port: from an HTTP request to the bytes that `buttress-review` answers, within bounds of size,
 //! time and number.
 
+use std::fmt;
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use axum::extract::{self, Request};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use buttress_cluster::Cluster;
 use buttress_policies::policy::Policy;
 use buttress_review::{Answer, Hook, Malformed, Settings, mutate, validate};
 use http_body_util::BodyExt;
@@ -84,6 +86,8 @@ pub struct State(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     settings: ArcSwap<Settings>,
+    /// The cluster that is followed, if any.
+    cluster: OnceLock<Followed>,
     options: Options,
     metrics: Arc<Metrics>,
     health: Health,
@@ -93,12 +97,21 @@ struct Shared {
     large: Arc<Semaphore>,
 }
 
+struct Followed(Cluster);
+
+impl fmt::Debug for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Followed")
+    }
+}
+
 impl State {
     /// Answers by `settings`.
     pub fn new(settings: Settings, options: Options) -> Self {
         let metrics = Metrics::new();
         Self(Arc::new(Shared {
             settings: ArcSwap::from_pointee(settings),
+            cluster: OnceLock::new(),
             options,
             metrics,
             health: Health::default(),
@@ -122,6 +135,17 @@ impl State {
     pub fn replace_policies(&self, policies: Vec<Policy>) {
         let settings = self.0.settings.load().with_policies(policies);
         self.0.settings.store(Arc::new(settings));
+    }
+
+    /// Answers nothing until `cluster` was listed whole; it is followed for as long as the process lives. Only the first call
+    /// counts.
+    pub fn follow(&self, cluster: Cluster) {
+        let _ = self.0.cluster.set(Followed(cluster));
+    }
+
+    /// The kinds, by their plurals, that must be listed before anything is judged and were not yet.
+    pub fn unsynced(&self) -> Vec<&'static str> {
+        self.0.cluster.get().map(|followed| followed.0.unsynced()).unwrap_or_default()
     }
 
     fn answer(&self, hook: Hook, body: &[u8]) -> Result<Answer, Malformed> {
@@ -155,6 +179,7 @@ enum Failure {
     TooLarge,
     Unreadable,
     Malformed(Malformed),
+    Starting,
     Overload,
     Late,
     Panic,
@@ -177,6 +202,9 @@ impl Failure {
             Self::Malformed(malformed) => {
                 let status = StatusCode::from_u16(Malformed::STATUS).unwrap_or(StatusCode::BAD_REQUEST);
                 (status, "malformed", malformed.to_string())
+            }
+            Self::Starting => {
+                (StatusCode::SERVICE_UNAVAILABLE, "starting", "the cluster was not listed whole yet".to_owned())
             }
             Self::Overload => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overload", "too many requests are being answered".to_owned())
@@ -225,6 +253,11 @@ async fn judge(hook: Hook, state: &State, request: Request) -> Result<Answer, Fa
         return Err(Failure::TooLarge);
     }
     let (body, room) = read(request.into_body(), &shared.bodies).await?;
+    // Without all Policies and facts a verdict would let in what they refuse. Looked at here and not only by readiness: who
+    // calls may not have asked for that.
+    if !state.unsynced().is_empty() {
+        return Err(Failure::Starting);
+    }
     // Taken once the body is here: a client that sends slowly holds its connection and no more.
     let slot = Arc::clone(&shared.slots).try_acquire_owned().map_err(|_| Failure::Overload)?;
     let lane = if body.len() <= SMALL_BODY { &shared.small } else { &shared.large };

@@ -5,6 +5,7 @@
 //! - [`app`], [`State`]: `POST /mutate` and `POST /validate` as a router, which tests call without a socket.
 //! - [`ops`], [`Readiness`], `metrics`, [`Phase`]: `/healthz`, `/readyz` and `/metrics`, for a plain port of their own.
 //! - [`Server`], `tls`: the accept loop, handshakes with a deadline, the drain, and where the certificate comes from.
+//! - `life`: signals, and what must not end before them; leaving in order.
 //! - `observers`: what happens to caches and certificates, as metrics.
 //! - `disable`: breaking the glass.
 //! - `log`: one line of JSON a request, without a word of the object.
@@ -20,6 +21,7 @@ mod cli;
 mod config;
 mod disable;
 mod health;
+mod life;
 mod log;
 mod metrics;
 mod observers;

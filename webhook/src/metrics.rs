@@ -144,7 +144,11 @@ impl Metrics {
             "Patches not sent because they did not pass their own check; each is a defect of Buttress",
             self.selfcheck_failures.clone(),
         );
-        registry.register("panics", "Requests answered with 500 because of a panic", self.panics.clone());
+        registry.register(
+            "panics",
+            "Panics that cost a request, and ends of what should last as long as the process",
+            self.panics.clone(),
+        );
         registry.register(
             "config_last_reload_successful",
             "Whether the Policies last read were free of errors",
@@ -222,7 +226,7 @@ impl Metrics {
         self.overload.inc();
     }
 
-    /// Counts a panic.
+    /// Counts a panic, or the end of what should not end.
     pub(crate) fn panicked(&self) {
         self.panics.inc();
     }
@@ -255,6 +259,11 @@ impl Metrics {
     /// Counts a caBundle that was written.
     pub(crate) fn bundle_written(&self) {
         self.bundle_writes.inc();
+    }
+
+    /// Tells that the objects of `resource` are to be listed, unless they are already.
+    pub(crate) fn awaits(&self, resource: &'static str) {
+        let _ = self.cache_synced.get_or_create(&CacheLabels { resource });
     }
 
     /// Tells whether the objects of `resource` were listed whole.

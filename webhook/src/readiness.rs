@@ -2,31 +2,33 @@
 //! whole, and a TLS port that shows the right certificate.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use buttress_certs::Served;
-use buttress_cluster::Cluster;
 
-use crate::health::{Health, Phase};
+use crate::app::State;
+use crate::health::Phase;
 
-/// What readiness hangs on beside the phase.
-#[derive(Clone, Default)]
+/// What readiness hangs on.
+#[derive(Clone, Debug)]
 pub struct Readiness {
-    /// The cluster that is followed, if any.
-    pub cluster: Option<Arc<Cluster>>,
-    /// The TLS port and what it serves.
-    pub tls: Option<(Served, SocketAddr)>,
+    state: State,
+    tls: Option<(Served, SocketAddr)>,
 }
 
 impl Readiness {
+    /// Readiness to answer by `state`, and on a TLS port that shows what is served, if one is given.
+    pub fn new(state: &State, tls: Option<(Served, SocketAddr)>) -> Self {
+        Self { state: state.clone(), tls }
+    }
+
     /// What is missing, one line each; nothing when requests are welcome.
-    pub async fn missing(&self, health: &Health) -> Vec<String> {
-        match health.phase() {
+    pub async fn missing(&self) -> Vec<String> {
+        match self.state.health().phase() {
             Phase::Starting => return vec!["starting".to_owned()],
             Phase::Leaving | Phase::Draining => return vec!["shutting down".to_owned()],
             Phase::Ready => {}
         }
-        let unsynced = self.cluster.as_ref().map(|cluster| cluster.unsynced()).unwrap_or_default();
+        let unsynced = self.state.unsynced();
         let mut missing: Vec<String> =
             unsynced.iter().map(|plural| format!("{plural} were not listed yet; the log says why")).collect();
         if let Some((served, address)) = &self.tls

@@ -19,7 +19,7 @@ use kube::Client;
 use rustls::crypto::ring::default_provider;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -28,6 +28,7 @@ use crate::cli::{Cli, Command, Serve};
 use crate::config::{ConfigError, read_policies};
 use crate::disable::disable;
 use crate::health::{Health, Phase};
+use crate::life::{Signals, Tasks, live};
 use crate::log;
 use crate::observers::{Caches, certificates};
 use crate::ops::ops;
@@ -37,6 +38,9 @@ use crate::tls::Tls;
 
 /// How often it is looked whether everything is there, until it is.
 const READY_POLL: Duration = Duration::from_millis(20);
+/// How long a connection to the plain port may be idle. Each is there for one request, and a probe that finds no place among
+/// them has the process killed.
+const OPS_IDLE: Duration = Duration::from_secs(5);
 
 /// What keeps the process from serving to its orderly end.
 enum Failure {
@@ -75,7 +79,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match &cli.command {
         Command::Serve(arguments) => serve(arguments),
         Command::Disable(arguments) => runtime(1).and_then(|runtime| {
-            runtime.block_on(async { disable(client().await?, arguments).await.map_err(Failure::Config) })
+            let outcome =
+                runtime.block_on(async { disable(client().await?, arguments).await.map_err(Failure::Config) });
+            // A look-up of a name that goes on past the deadline does not keep the process.
+            runtime.shutdown_timeout(Duration::from_millis(100));
+            outcome
         }),
         Command::Crd => write!(io::stdout().lock(), "{}", buttress_yaml::to_string(&crd(RULES)))
             .map_err(|error| Failure::Io { doing: "write".to_owned(), error }),
@@ -118,6 +126,36 @@ async fn client() -> Result<Client, Failure> {
 
 fn serve(arguments: &Serve) -> Result<(), Failure> {
     let started = Instant::now();
+    // One thread more than judging takes, for reading files.
+    let runtime = runtime(judging_threads() + 1)?;
+    let finished: Result<bool, Failure> = runtime.block_on(async {
+        let mut signals = Signals::new().map_err(|error| Failure::Io { doing: "watch signals".to_owned(), error })?;
+        let begun = tokio::select! {
+            biased;
+            () = signals.next() => {
+                info!("told to stop before anything was served");
+                return Ok(true);
+            }
+            begun = begin(arguments, started) => begun?,
+        };
+        let Begun { hooks, ops, tasks, state } = begun;
+        Ok(live(hooks, ops, tasks, &state, arguments.shutdown_delay, &mut signals).await)
+    });
+    // A body that is still being judged past every deadline does not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    if finished? { Ok(()) } else { Err(Failure::Unfinished) }
+}
+
+/// What is to be served, on ports that are bound.
+struct Begun {
+    hooks: Server,
+    ops: Server,
+    tasks: Tasks,
+    state: State,
+}
+
+/// Reads what the flags name, and begins everything but serving.
+async fn begin(arguments: &Serve, started: Instant) -> Result<Begun, Failure> {
     let policies = read_policies(&arguments.policy)?;
     let tls = Tls::new(arguments)?;
     log::start(arguments.log_level.filter());
@@ -131,58 +169,56 @@ fn serve(arguments: &Serve) -> Result<(), Failure> {
         "starting{}",
         if names.is_empty() && !arguments.watch { "; without a Policy it only observes" } else { "" }
     );
+    // Reading takes the thread; here it is looked whether a signal came meanwhile.
+    yield_now().await;
     let number = policies.len();
     let mut settings = Settings::new(policies);
     if let Some(namespace) = &arguments.namespace {
         settings = settings.with_own_namespace(namespace);
     }
-    // One thread more than judging takes, for reading files.
-    let runtime = runtime(judging_threads() + 1)?;
-    let finished = runtime.block_on(async {
-        let client = if arguments.watch || tls.needs_cluster() { Some(client().await?) } else { None };
-        let options = Options { concurrency: arguments.max_concurrent_requests, ..Options::default() };
-        let facts = buttress_cluster::Facts::default();
-        if arguments.watch {
-            settings = settings.with_facts(Arc::new(Watched(facts.clone())));
+    let client = if arguments.watch || tls.needs_cluster() { Some(client().await?) } else { None };
+    let options = Options { concurrency: arguments.max_concurrent_requests, ..Options::default() };
+    let facts = buttress_cluster::Facts::default();
+    if arguments.watch {
+        settings = settings.with_facts(Arc::new(Watched(facts.clone())));
+    }
+    let state = State::new(settings, options);
+    let metrics = Arc::clone(state.metrics());
+    metrics.policies(number);
+    if let Some(client) = client.as_ref().filter(|_| arguments.watch) {
+        let cluster = Cluster::follow(client, facts, Arc::new(Caches::new(state.clone())));
+        // Each kind is in the metric from the beginning, or an alert on it would see nothing where nothing is listed.
+        cluster.unsynced().into_iter().for_each(|plural| metrics.awaits(plural));
+        state.follow(cluster);
+    }
+    if let Some(identity) = tls.served.current() {
+        metrics.certificate_ends(identity.not_after().as_second());
+        if !identity.validity().holds(Timestamp::now()) {
+            warn!("the serving certificate is not valid now: the API server will refuse it");
         }
-        let state = State::new(settings, options);
-        let metrics = Arc::clone(state.metrics());
-        metrics.policies(number);
-        let cluster = client.as_ref().filter(|_| arguments.watch).map(|client| {
-            let observer = Caches::new(state.clone());
-            Arc::new(Cluster::follow(client, facts, Arc::new(observer)))
-        });
-        if let Some(identity) = tls.served.current() {
-            metrics.certificate_ends(identity.not_after().as_second());
-            if !identity.validity().holds(Timestamp::now()) {
-                warn!("the serving certificate is not valid now: the API server will refuse it");
-            }
-        }
-        let hooks = Server {
-            listener: bind(arguments.listen).await?,
-            tls: Some(Arc::clone(&tls.config)),
-            router: app(state.clone()),
-            health: state.health().clone(),
-            limits: Limits::default(),
-        };
-        let address = hooks.listener.local_addr();
-        let address = address.map_err(|error| Failure::Io { doing: "ask for the port".to_owned(), error })?;
-        let readiness = Readiness { cluster, tls: Some((tls.served.clone(), address)) };
-        let ops = Server {
-            listener: bind(arguments.ops_listen).await?,
-            tls: None,
-            router: ops(state.clone(), readiness.clone()),
-            // Its own, which never drains: until the very end it says that the process is alive and not ready.
-            health: Health::default(),
-            limits: Limits { connections: 64, ..Limits::default() },
-        };
-        tls.keep(client.as_ref(), state.health(), Events::new(certificates(metrics)));
-        tokio::spawn(tell_when_ready(readiness, state.health().clone(), started));
-        live(hooks, ops, &state, arguments.shutdown_delay).await
-    });
-    // A body that is still being judged past every deadline does not keep the process.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    if finished? { Ok(()) } else { Err(Failure::Unfinished) }
+    }
+    let hooks = Server {
+        listener: bind(arguments.listen).await?,
+        tls: Some(Arc::clone(&tls.config)),
+        router: app(state.clone()),
+        health: state.health().clone(),
+        limits: Limits::default(),
+    };
+    let address = hooks.listener.local_addr();
+    let address = address.map_err(|error| Failure::Io { doing: "ask for the port".to_owned(), error })?;
+    let readiness = Readiness::new(&state, Some((tls.served.clone(), address)));
+    let ops = Server {
+        listener: bind(arguments.ops_listen).await?,
+        tls: None,
+        router: ops(state.clone(), readiness.clone()),
+        // Its own, which never drains: until the very end it says that the process is alive and not ready.
+        health: Health::default(),
+        limits: Limits { connections: 64, first_request: OPS_IDLE, idle: OPS_IDLE, ..Limits::default() },
+    };
+    let mut tasks = Tasks::default();
+    tls.keep(client.as_ref(), state.health(), &Events::new(certificates(metrics)), &mut tasks);
+    tokio::spawn(tell_when_ready(readiness, state.health().clone(), started));
+    Ok(Begun { hooks, ops, tasks, state })
 }
 
 /// The facts of a cluster that is followed.
@@ -205,7 +241,7 @@ async fn tell_when_ready(readiness: Readiness, health: Health, started: Instant)
     health.reached(Phase::Ready).await;
     let mut told = Instant::now();
     while health.phase() == Phase::Ready {
-        let missing = readiness.missing(&health).await;
+        let missing = readiness.missing().await;
         if missing.is_empty() {
             info!(milliseconds = started.elapsed().as_millis() as u64, "ready");
             return;
@@ -221,47 +257,4 @@ async fn tell_when_ready(readiness: Readiness, health: Health, started: Instant)
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address).await;
     listener.map_err(|error| Failure::Io { doing: format!("listen on {address}"), error })
-}
-
-/// Serves until a signal, leaves, and drains. Returns whether everything was finished.
-async fn live(hooks: Server, ops: Server, state: &State, delay: Duration) -> Result<bool, Failure> {
-    let mut signals = Signals::new().map_err(|error| Failure::Io { doing: "watch signals".to_owned(), error })?;
-    tokio::spawn(ops.run());
-    let serving = tokio::spawn(hooks.run());
-    state.health().advance(Phase::Ready);
-    signals.next().await;
-    state.health().advance(Phase::Leaving);
-    info!(seconds = delay.as_secs(), "told to stop: unready, serving on until no API server calls here");
-    tokio::select! {
-        () = sleep(delay) => {}
-        () = signals.next() => return Ok(false),
-    }
-    state.health().advance(Phase::Draining);
-    tokio::select! {
-        finished = serving => {
-            let finished = finished.unwrap_or(false);
-            info!(finished, "stopped");
-            Ok(finished)
-        }
-        () = signals.next() => Ok(false),
-    }
-}
-
-/// The signals to stop.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
 }

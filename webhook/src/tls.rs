@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::cli::Serve;
 use crate::health::{Health, Phase};
+use crate::life::Tasks;
 
 /// The serving certificate as it is now, and what keeps it in order.
 pub(crate) struct Tls {
@@ -43,7 +44,7 @@ impl Tls {
         let source = match (&arguments.tls_cert_file, &arguments.tls_private_key_file) {
             (Some(certificate), Some(key)) => {
                 served.swap(Identity::read(certificate, key)?);
-                Source::Files(Files { certificate: certificate.clone(), key: key.clone(), names: names(arguments) })
+                Source::Files(Files { certificate: certificate.clone(), key: key.clone(), names: called_by(arguments) })
             }
             // The flags ask for one or the other.
             _ => authority(arguments)?,
@@ -56,14 +57,14 @@ impl Tls {
         matches!(self.source, Source::Authority(_))
     }
 
-    /// Keeps the certificate in order from now on. `client` is there when [`Tls::needs_cluster`].
-    pub(crate) fn keep(self, client: Option<&Client>, health: &Health, events: Events) {
+    /// Keeps the certificate in order from now on, by `tasks`. `client` is there when [`Tls::needs_cluster`].
+    pub(crate) fn keep(self, client: Option<&Client>, health: &Health, events: &Events, tasks: &mut Tasks) {
         if let Some(clients) = self.clients {
-            tokio::spawn(clients.follow(POLL, events.clone()));
+            tasks.keep("authority of the clients", clients.follow(POLL, events.clone()));
         }
         match (self.source, client) {
             (Source::Files(files), _) => {
-                tokio::spawn(files.follow(self.served, POLL, events));
+                tasks.keep("certificate files", files.follow(self.served, POLL, events.clone()));
             }
             (Source::Authority(built_in), Some(client)) => {
                 let (authority, election) = *built_in;
@@ -72,15 +73,23 @@ impl Tls {
                 let health = health.clone();
                 // Given back early, so that another replica leads before this one is gone.
                 let leaving = async move { health.reached(Phase::Leaving).await };
-                tokio::spawn(election.run(client.clone(), leads, leaving, events.clone()));
-                tokio::spawn(authority.run(client.clone(), follows, self.served, events));
+                tasks.keep("election", election.run(client.clone(), leads, leaving, events.clone()));
+                tasks.keep("built-in authority", authority.run(client.clone(), follows, self.served, events.clone()));
             }
             (Source::Authority(_), None) => {}
         }
     }
 }
 
-/// The names by which the API server and people call. By the first the API server does.
+/// The names by which it is certainly called: by the Service's, which the API server uses, and by those of the flags. A
+/// certificate need not have the other names of the Service.
+fn called_by(arguments: &Serve) -> Vec<String> {
+    let service = &arguments.service;
+    let by_service = arguments.namespace.iter().map(|namespace| format!("{service}.{namespace}.svc"));
+    by_service.chain(arguments.dns_name.iter().cloned()).collect()
+}
+
+/// The names for which certificates are made. By the first the API server calls.
 fn names(arguments: &Serve) -> Vec<String> {
     let service = &arguments.service;
     let in_cluster = arguments.namespace.iter().flat_map(|namespace| {

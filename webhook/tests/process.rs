@@ -6,18 +6,18 @@ mod support;
 #[path = "support/tls.rs"]
 mod tls;
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use support::{gpu_pod, privileged_pod, review};
 use tls::{Caller, Certificates};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_buttress-webhook");
 
@@ -112,25 +112,53 @@ fn free_port() -> SocketAddr {
 }
 
 async fn start(certificates: &Certificates, policy: Option<&Path>, delay: &str) -> Running {
+    let policy = policy.into_iter().flat_map(|policy| ["--policy", text(policy)]);
+    let more: Vec<&str> =
+        ["--shutdown-delay", delay, "--namespace", "buttress-system"].into_iter().chain(policy).collect();
+    let running = spawn(certificates, &more, None);
+    until(&running, "/readyz", " 200 ").await;
+    running
+}
+
+/// Starts it with further flags, and does not wait.
+fn spawn(certificates: &Certificates, more: &[&str], kubeconfig: Option<&Path>) -> Running {
     let (hooks, ops) = (free_port(), free_port());
     let mut command = Command::new(BINARY);
     command
+        .env_remove("POD_NAMESPACE")
         .args(["serve", "--tls-cert-file", text(&certificates.certificate())])
         .args(["--tls-private-key-file", text(&certificates.key())])
-        .args(["--listen", &hooks.to_string(), "--ops-listen", &ops.to_string()])
-        .args(["--shutdown-delay", delay, "--namespace", "buttress-system", "--log-level", "debug"])
+        .args(["--listen", &hooks.to_string(), "--ops-listen", &ops.to_string(), "--log-level", "debug"])
+        .args(more)
         .stderr(Stdio::piped());
-    if let Some(policy) = policy {
-        command.args(["--policy", text(policy)]);
+    if let Some(kubeconfig) = kubeconfig {
+        command.env("KUBECONFIG", kubeconfig);
     }
-    let running = Running { child: command.spawn().unwrap(), hooks, ops };
-    for _ in 0..100 {
-        if get(ops, "/readyz").await.is_some_and(|answer| answer.contains(" 200 ")) {
-            return running;
+    Running { child: command.spawn().unwrap(), hooks, ops }
+}
+
+/// Waits until the answer to `path` has `words` in it.
+async fn until(running: &Running, path: &str, words: &str) {
+    for _ in 0..400 {
+        if get(running.ops, path).await.is_some_and(|answer| answer.contains(words)) {
+            return;
         }
         sleep(Duration::from_millis(50)).await;
     }
-    panic!("not ready in time");
+    panic!("{path} does not answer {words} in time");
+}
+
+/// An API server that takes connections and never answers, and a kubeconfig that leads there.
+fn mute_api_server(certificates: &Certificates) -> (std::net::TcpListener, std::path::PathBuf) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let kubeconfig = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "mute",
+        "clusters": [{"name": "mute", "cluster": {"server": format!("http://{address}")}}],
+        "contexts": [{"name": "mute", "context": {"cluster": "mute", "user": "nobody"}}],
+        "users": [{"name": "nobody", "user": {}}],
+    });
+    (listener, certificates.file("kubeconfig", &kubeconfig.to_string()))
 }
 
 async fn get(address: SocketAddr, path: &str) -> Option<String> {
@@ -232,4 +260,85 @@ async fn a_port_that_is_taken_is_told() {
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains(&format!("error: cannot listen on {address}")), "{told}");
+}
+
+#[test]
+fn a_signal_at_the_very_start_is_not_lost() {
+    let certificates = Certificates::make();
+    let pipe = certificates.folder.path().join("policy.yaml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let running = spawn(&certificates, &["--policy", text(&pipe), "--shutdown-delay", "0"], None);
+    // It can be opened once the process does so at the other end, which is about to read its Policies then.
+    let mut writer = std::fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    terminate(&running);
+    std::thread::sleep(Duration::from_millis(300));
+    // A process that is gone reads nothing; that is told by its exit code below.
+    let _ = writer.write_all(b"apiVersion: buttress.dev/v1alpha1\nkind: Policy\nmetadata: {name: late}\nspec: {}\n");
+    drop(writer);
+    let (code, log) = end(running);
+    assert_eq!(code, Some(0), "{log}");
+}
+
+#[tokio::test]
+async fn clients_of_the_plain_port_that_stay_keep_no_probe_out() {
+    let certificates = Certificates::make();
+    let running = start(&certificates, None, "0").await;
+    let mut asked = Vec::new();
+    for _ in 0..80 {
+        let mut stream = TcpStream::connect(running.ops).await.unwrap();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        asked.push(stream);
+    }
+    let probe = async || timeout(Duration::from_secs(20), get(running.ops, "/healthz")).await.unwrap().unwrap();
+    assert!(probe().await.contains(" 200 "));
+    // Those who never ask are sent away in time, too.
+    let mut silent = Vec::new();
+    for _ in 0..70 {
+        silent.push(TcpStream::connect(running.ops).await.unwrap());
+    }
+    assert!(probe().await.contains(" 200 "));
+}
+
+#[tokio::test]
+async fn nothing_is_let_in_before_the_cluster_was_listed() {
+    let certificates = Certificates::make();
+    let (_mute, kubeconfig) = mute_api_server(&certificates);
+    let running = spawn(&certificates, &["--watch", "--shutdown-delay", "0"], Some(&kubeconfig));
+    until(&running, "/readyz", "policies were not listed yet").await;
+    let mut caller = Caller::http1(&certificates.client(&[b"http/1.1"]), running.hooks).await;
+    for path in ["/mutate", "/validate"] {
+        let response = caller.post(path, Bytes::from(review("CREATE", &privileged_pod()).to_string())).await.unwrap();
+        assert_eq!(response.status(), 503, "{path}");
+        assert!(!String::from_utf8_lossy(response.body()).contains("allowed"));
+    }
+    let metrics = get(running.ops, "/metrics").await.unwrap();
+    assert_eq!(metrics.matches(r#"decision="starting"} 1"#).count(), 2, "{metrics}");
+    for kind in ["policies", "namespaces", "limitranges"] {
+        assert!(metrics.contains(&format!("buttress_cache_synced{{resource=\"{kind}\"}} 0")), "{kind}\n{metrics}");
+    }
+}
+
+#[test]
+fn the_glass_is_broken_in_time_or_another_way_is_told() {
+    let certificates = Certificates::make();
+    let (_mute, kubeconfig) = mute_api_server(&certificates);
+    let started = Instant::now();
+    let output = Command::new(BINARY).env("KUBECONFIG", &kubeconfig).arg("disable").output().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(18), "{:?}", started.elapsed());
+    assert_eq!(output.status.code(), Some(2));
+    let told = String::from_utf8(output.stderr).unwrap();
+    for kind in ["mutatingwebhookconfiguration", "validatingwebhookconfiguration"] {
+        assert!(told.contains(&format!("kubectl delete {kind} buttress-webhook")), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_is_told_with_the_way_out() {
+    let certificates = Certificates::make();
+    let running = spawn(&certificates, &["--namespace", "elsewhere", "--shutdown-delay", "0"], None);
+    until(&running, "/metrics", r#"buttress_tls_failing{subject="certificate"} 1"#).await;
+    terminate(&running);
+    let (code, log) = end(running);
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("is not valid for buttress-webhook.elsewhere.svc") && log.contains("dnsNames"), "{log}");
 }

@@ -5,6 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{Request, StatusCode};
 use buttress_review::Settings;
@@ -13,6 +14,11 @@ use serde_json::{Value, json};
 use support::{ask, call, gpu_pod, privileged_pod, review, router, send, state};
 
 const HOOKS: [&str; 2] = ["/mutate", "/validate"];
+
+fn ops_of(state: State) -> Router {
+    let readiness = Readiness::new(&state, None);
+    ops(state, readiness)
+}
 
 #[tokio::test]
 async fn what_is_malformed_is_a_client_error_and_never_allowed() {
@@ -132,8 +138,7 @@ async fn the_deadline_of_the_api_server_holds() {
     let (status, _) = send(&router, "/mutate?timeout=1s", endless()).await;
     assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
     assert!(started.elapsed() < Duration::from_secs(5));
-    let (_, text) =
-        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) = call(&ops_of(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("buttress_admission_in_flight 0"), "{text}");
 }
@@ -164,8 +169,7 @@ async fn one_request_too_many_is_turned_away_at_once() {
     }
     // The slots are free again.
     ask(&router, "/mutate", &review("CREATE", &gpu_pod())).await;
-    let (_, text) =
-        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) = call(&ops_of(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     assert!(String::from_utf8(text).unwrap().contains("buttress_admission_rejected_overload_total 1"));
 }
 
@@ -181,7 +185,7 @@ async fn a_judgement_that_takes_long_stops_neither_deadlines_nor_probes_nor_othe
     }
     let state = State::new(Settings::new(Vec::new()), Options { today: slow_once, ..Options::default() });
     state.health().advance(Phase::Ready);
-    let (router, ops) = (app(state.clone()), ops(state, Readiness::default()));
+    let (router, ops) = (app(state.clone()), ops_of(state));
     let body = review("CREATE", &gpu_pod()).to_string();
     let started = Instant::now();
     let slow: Vec<_> = HOOKS
@@ -258,8 +262,7 @@ async fn a_panic_costs_its_own_request_only() {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!String::from_utf8_lossy(&text).contains("do-not-print-me"));
     }
-    let (_, text) =
-        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (_, text) = call(&ops_of(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("buttress_panics_total 2") && text.contains("buttress_admission_in_flight 0"), "{text}");
 }
@@ -315,7 +318,7 @@ async fn long_lists_end_in_time() {
 #[tokio::test]
 async fn readiness_follows_the_life_of_the_process() {
     let state = state("warn");
-    let router = ops(state.clone(), Readiness::default());
+    let router = ops_of(state.clone());
     let get = |path: &str| call(&router, Request::get(path).body(Body::empty()).unwrap());
     assert_eq!(get("/healthz").await.0, StatusCode::OK);
     assert_eq!(get("/readyz").await.0, StatusCode::SERVICE_UNAVAILABLE);
@@ -337,8 +340,7 @@ async fn metrics_count_and_name_no_object() {
     odd["request"]["resource"]["resource"] = json!("made-up-resource");
     ask(&router, "/validate", &odd).await;
     send(&router, "/validate", "garbage").await;
-    let (status, text) =
-        call(&ops(state, Readiness::default()), Request::get("/metrics").body(Body::empty()).unwrap()).await;
+    let (status, text) = call(&ops_of(state), Request::get("/metrics").body(Body::empty()).unwrap()).await;
     let text = String::from_utf8(text).unwrap();
     assert_eq!(status, StatusCode::OK);
     for line in [
