@@ -1,10 +1,10 @@
-//! The accept loop: every connection in a task of its own, handshakes and first requests with a deadline, a bound on
+//! The accept loop: every connection in a task of its own, handshakes, first requests and pauses with a deadline, a bound on
 //! connections, and a drain at the end.
 
 use std::convert::Infallible;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,15 +16,16 @@ use hyper::rt::{Read, Write};
 use hyper::server::conn::{http1, http2};
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
+use crate::activity::Activity;
 use crate::health::{Health, Phase};
 
 /// How long clients may take for what, and how many there may be.
@@ -41,6 +42,9 @@ pub struct Limits {
     /// close a connection that was idle for 90 s. Who closes it before them may do so while a request is on its way, which
     /// then fails, as a POST is not sent twice.
     pub idle: Duration,
+    /// The longest that a connection may be without a request while more than three quarters of the connections are taken,
+    /// until they are fewer than half: then it is better to disturb one that is idle than to keep others out.
+    pub idle_when_crowded: Duration,
     /// The longest that the drain waits for what is under way.
     pub drain: Duration,
 }
@@ -52,6 +56,7 @@ impl Default for Limits {
             handshake: Duration::from_secs(5),
             first_request: Duration::from_secs(120),
             idle: Duration::from_secs(120),
+            idle_when_crowded: Duration::from_secs(10),
             drain: Duration::from_secs(15),
         }
     }
@@ -72,41 +77,44 @@ pub struct Server {
     pub limits: Limits,
 }
 
+/// How long an idle connection that was asked to end may take for its goodbye.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 impl Server {
     /// Serves until the phase is [`Phase::Draining`], then finishes what is under way. Returns whether all of it was
     /// finished in time.
     pub async fn run(self) -> bool {
         let Self { listener, tls, router, health, limits } = self;
-        let connection = Connection { acceptor: tls.map(TlsAcceptor::from), router, health: health.clone(), limits };
-        let slots = Arc::new(Semaphore::new(limits.connections));
-        let graceful = GracefulShutdown::new();
+        let places = Places::new(limits.connections);
+        let acceptor = tls.map(TlsAcceptor::from);
+        let connection = Connection { acceptor, router, health: health.clone(), limits, places: places.clone() };
         let draining = health.reached(Phase::Draining);
         tokio::pin!(draining);
         loop {
             tokio::select! {
                 biased;
                 () = &mut draining => break,
-                accepted = accept(&listener, &slots) => {
-                    let Some((stream, slot)) = accepted else { continue };
-                    let (connection, watcher) = (connection.clone(), graceful.watcher());
+                accepted = accept(&listener, &places) => {
+                    let Some((stream, place)) = accepted else { continue };
+                    let connection = connection.clone();
                     tokio::spawn(async move {
-                        connection.serve(stream, watcher).await;
-                        drop(slot);
+                        connection.serve(stream).await;
+                        drop(place);
                     });
                 }
             }
         }
         // Clients that come now are to be refused at once and to go to another replica.
         drop(listener);
-        timeout(limits.drain, graceful.shutdown()).await.is_ok()
+        timeout(limits.drain, places.all_free()).await.is_ok()
     }
 }
 
 /// The next connection, as soon as there is room for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> Option<(TcpStream, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, Place)> {
+    let place = places.take().await?;
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some((stream, place)),
         Err(error) => {
             // Of a client that went away again there is nothing to say; out of file descriptors means to wait for some.
             if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
@@ -125,19 +133,20 @@ struct Connection {
     router: Router,
     health: Health,
     limits: Limits,
+    places: Places,
 }
 
 impl Connection {
-    async fn serve(self, stream: TcpStream, watcher: Watcher) {
+    async fn serve(self, stream: TcpStream) {
         // Answers are small and to be sent at once.
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = &self.acceptor else {
-            return self.speak(TokioIo::new(stream), false, watcher).await;
+            return self.speak(TokioIo::new(stream), false).await;
         };
         match timeout(self.limits.handshake, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                self.speak(TokioIo::new(stream), http2, watcher).await;
+                self.speak(TokioIo::new(stream), http2).await;
             }
             Ok(Err(error)) => debug!(%error, "TLS handshake failed"),
             Err(_) => debug!("TLS handshake took too long"),
@@ -146,15 +155,16 @@ impl Connection {
 
     /// Speaks HTTP. Which version was settled by the handshake: to guess it from the first bytes would wait for them
     /// without a deadline.
-    async fn speak<I: Read + Write + Unpin + Send + 'static>(self, io: I, http2: bool, watcher: Watcher) {
-        let began = AtomicBool::new(false);
-        let router = TowerToHyperService::new(self.router);
+    async fn speak<I: Read + Write + Unpin + Send + 'static>(&self, io: I, http2: bool) {
+        let activity = Activity::new();
+        let router = TowerToHyperService::new(self.router.clone());
         let service = service_fn(|request: Request<Incoming>| {
-            began.store(true, Ordering::Relaxed);
+            let under_way = activity.begin();
             // While we leave, clients are asked to connect anew and so to go to another replica.
             let leaves = self.health.phase() >= Phase::Leaving && request.version() <= Version::HTTP_11;
             let answer = router.call(request.map(Body::new));
             async move {
+                let _under_way = under_way;
                 let mut response = answer.await?;
                 if leaves {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -162,34 +172,122 @@ impl Connection {
                 Ok::<_, Infallible>(response)
             }
         });
-        let connection = async {
-            if http2 {
-                let mut builder = http2::Builder::new(TokioExecutor::new());
-                builder
-                    .timer(TokioTimer::new())
-                    .max_concurrent_streams(128)
-                    .keep_alive_interval(Duration::from_secs(30))
-                    .keep_alive_timeout(Duration::from_secs(10));
-                watcher.watch(builder.serve_connection(io, service)).await
-            } else {
-                let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(self.limits.idle);
-                watcher.watch(builder.serve_connection(io, service)).await
-            }
+        let outcome = if http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(128)
+                .keep_alive_interval(Duration::from_secs(30))
+                .keep_alive_timeout(Duration::from_secs(10));
+            self.see_out(builder.serve_connection(io, service), &activity).await
+        } else {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(self.limits.idle);
+            self.see_out(builder.serve_connection(io, service), &activity).await
         };
-        let silent = async {
-            sleep(self.limits.first_request).await;
-            if began.load(Ordering::Relaxed) {
-                std::future::pending::<()>().await;
+        if let Err(error) = outcome {
+            debug!(%error, "connection broke off");
+        }
+    }
+
+    /// Follows a connection to its end: by the client, by the drain, or for want of requests.
+    async fn see_out<C: GracefulConnection>(&self, connection: C, activity: &Activity) -> Result<(), C::Error> {
+        let mut connection = pin!(connection);
+        let drains = tokio::select! {
+            outcome = connection.as_mut() => return outcome,
+            () = self.health.reached(Phase::Draining) => true,
+            () = self.idle(activity) => false,
+        };
+        connection.as_mut().graceful_shutdown();
+        if drains {
+            return connection.await;
+        }
+        let over = async {
+            sleep(GOODBYE).await;
+            // A request that came at the last moment is answered; it has a deadline of its own.
+            while activity.idle_since().is_none() {
+                sleep(GOODBYE).await;
             }
         };
         tokio::select! {
-            outcome = connection => {
-                if let Err(error) = outcome {
-                    debug!(%error, "connection broke off");
-                }
+            outcome = connection => outcome,
+            () = over => {
+                debug!("no request came in time");
+                Ok(())
             }
-            () = silent => debug!("no request came in time"),
         }
+    }
+
+    /// Waits until the connection was without a request for longer than it may.
+    async fn idle(&self, activity: &Activity) {
+        let mut crowded = self.places.crowded.subscribe();
+        loop {
+            let mut allowed = if activity.any() { self.limits.idle } else { self.limits.first_request };
+            if *crowded.borrow_and_update() {
+                allowed = allowed.min(self.limits.idle_when_crowded);
+            }
+            let now = Instant::now();
+            // One that is busy now is looked at again when it could be due at the earliest.
+            let due = activity.idle_since().unwrap_or(now) + allowed;
+            if due <= now {
+                return;
+            }
+            // A request that came meanwhile may have made less of the time that is allowed.
+            let look = due.min(now + self.limits.idle);
+            tokio::select! {
+                () = sleep_until(look) => {}
+                _ = crowded.changed() => {}
+            }
+        }
+    }
+}
+
+/// The places for connections.
+#[derive(Clone)]
+struct Places {
+    all: usize,
+    free: Arc<Semaphore>,
+    /// Whether they are scarce.
+    crowded: watch::Sender<bool>,
+}
+
+impl Places {
+    fn new(all: usize) -> Self {
+        Self { all, free: Arc::new(Semaphore::new(all)), crowded: watch::Sender::new(false) }
+    }
+
+    async fn take(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        let place = Place { permit: Some(permit), of: self.clone() };
+        self.count();
+        Some(place)
+    }
+
+    /// Waits until there is no connection any more.
+    async fn all_free(&self) {
+        let all = u32::try_from(self.all).unwrap_or(u32::MAX);
+        let _ = self.free.acquire_many(all).await;
+    }
+
+    /// Between half and three quarters it stays as it is: each change wakes every connection.
+    fn count(&self) {
+        let taken = self.all.saturating_sub(self.free.available_permits());
+        self.crowded.send_if_modified(|crowded| {
+            let now = if *crowded { 2 * taken >= self.all } else { 4 * taken > 3 * self.all };
+            std::mem::replace(crowded, now) != now
+        });
+    }
+}
+
+/// The place of one connection.
+struct Place {
+    permit: Option<OwnedSemaphorePermit>,
+    of: Places,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.permit.take();
+        self.of.count();
     }
 }

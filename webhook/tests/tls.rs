@@ -166,3 +166,45 @@ async fn the_drain_waits_no_longer_than_it_may() {
     running.health.advance(Phase::Draining);
     assert!(!timeout(Duration::from_secs(3), running.task).await.unwrap().unwrap());
 }
+
+#[tokio::test]
+async fn idle_connections_end_whatever_the_version_of_http() {
+    let certificates = Certificates::make();
+    let limits = Limits { idle: Duration::from_millis(500), ..Limits::default() };
+    let running = serve(&certificates, limits).await;
+    let mut http1 = Caller::http1(&certificates.client(&[b"http/1.1"]), running.address).await;
+    let mut http2 = Caller::http2(&certificates.client(&[b"h2"]), running.address).await;
+    assert_eq!(http1.post("/mutate", body()).await.unwrap().status(), 200);
+    assert_eq!(http2.post("/mutate", body()).await.unwrap().status(), 200);
+    // Not looked at again and again, as that takes a request, which would keep them.
+    sleep(Duration::from_secs(4)).await;
+    assert!(http1.post("/mutate", body()).await.is_err());
+    assert!(http2.post("/mutate", body()).await.is_err());
+}
+
+#[tokio::test]
+async fn idle_connections_make_room_when_places_are_scarce() {
+    let certificates = Certificates::make();
+    let limits = Limits { connections: 8, idle_when_crowded: Duration::from_millis(500), ..Limits::default() };
+    let running = serve(&certificates, limits).await;
+    let mut idle = Vec::new();
+    for number in 0..8 {
+        let mut caller = if number % 2 == 0 {
+            Caller::http1(&certificates.client(&[b"http/1.1"]), running.address).await
+        } else {
+            Caller::http2(&certificates.client(&[b"h2"]), running.address).await
+        };
+        // One has never sent anything.
+        if number > 0 {
+            assert_eq!(caller.post("/mutate", body()).await.unwrap().status(), 200);
+        }
+        idle.push(caller);
+    }
+    let client = certificates.client(&[b"http/1.1"]);
+    let mut caller = timeout(Duration::from_secs(10), Caller::http1(&client, running.address)).await.unwrap();
+    assert_eq!(caller.post("/mutate", body()).await.unwrap().status(), 200);
+    // With room again nobody is in a hurry.
+    drop(idle);
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(caller.post("/mutate", body()).await.unwrap().status(), 200);
+}
