@@ -94,7 +94,7 @@ impl Ca {
         if !self.validity.holds(now) {
             let Validity { not_before, not_after } = self.validity;
             return Err(CertsError::new(format!(
-                "the authority is good from {not_before} to {not_after} only, and the clock says {now}"
+                "the authority is good from {not_before} to {not_after} only, and not now by our clock"
             )));
         }
         let key = KeyPair::generate().map_err(failed)?;

@@ -193,14 +193,28 @@ impl Candidate {
         if self.renewed.take().is_none() {
             return Ok(());
         }
-        let Some((mut lease, _)) = self.seen.take() else { return Ok(()) };
+        let Some((lease, _)) = self.seen.take() else { return Ok(()) };
+        if self.replace(self.given_back(lease)).await? {
+            return Ok(());
+        }
+        // A renewal that was broken off by the end may have been done, and what was seen is older than it.
+        let doing = format!("read the Lease {}/{}", self.election.namespace, self.election.lease);
+        let found = call(&doing, DEADLINE, self.api.get_opt(&self.election.lease)).await?;
+        let holder = |lease: &Lease| lease.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+        let Some(lease) = found.filter(|lease| holder(lease).as_ref() == Some(&self.election.identity)) else {
+            return Ok(());
+        };
+        self.replace(self.given_back(lease)).await.map(|_| ())
+    }
+
+    fn given_back(&self, mut lease: Lease) -> Lease {
         let before = lease.spec.unwrap_or_default();
         lease.spec = Some(LeaseSpec {
             holder_identity: Some(String::new()),
             lease_duration_seconds: Some(1),
             ..self.spec(true, &before)
         });
-        self.replace(lease).await.map(|_| ())
+        lease
     }
 }
 
