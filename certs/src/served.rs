@@ -27,7 +27,7 @@ use crate::identity::Identity;
 use crate::validity::Validity;
 
 /// The longest that a handshake with ourselves may take.
-const HANDSHAKE: Duration = Duration::from_secs(5);
+const HANDSHAKE: Duration = Duration::from_secs(3);
 
 /// The identity that is served now. Cheap to clone; clones serve the same. As long as there is none, handshakes fail.
 #[derive(Clone, Default)]

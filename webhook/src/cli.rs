@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rustls::pki_types::ServerName;
 use tracing_subscriber::filter::LevelFilter;
 
 /// The admission webhook of Buttress.
@@ -96,11 +97,11 @@ pub(crate) struct Serve {
     pub(crate) authority_secret: Option<String>,
 
     /// The Service by which the API server calls: certificates are made for its names, or must stay valid for them
-    #[arg(long, value_name = "SERVICE", default_value = "buttress-webhook")]
+    #[arg(long, value_name = "SERVICE", default_value = "buttress-webhook", value_parser = name)]
     pub(crate) service: String,
 
     /// A further DNS name or IP address by which it is called; may be repeated
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     pub(crate) dns_name: Vec<String>,
 
     /// The Lease by which the replicas find their leader
@@ -218,6 +219,14 @@ fn duration(text: &str) -> Result<Duration, String> {
         number.checked_mul(*seconds).filter(|seconds| *seconds > 0 && *seconds <= 100 * 365 * 24 * 3600)
     });
     read.map(Duration::from_secs).ok_or_else(|| "is no duration such as 365d, 12h, 30m or 90s".to_owned())
+}
+
+/// A name that a certificate can be asked for.
+fn name(text: &str) -> Result<String, String> {
+    match ServerName::try_from(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is neither a DNS name, such as buttress.example.com, nor an IP address".to_owned()),
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -38,6 +38,9 @@ fn refused(certificate: &Path, key: &Path, policy: Option<&Path>) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
+const BAD_NAME: &[&str] =
+    &["serve", "--authority-secret", "ca", "--namespace", "ns", "--dns-name", "foo bar", "--ops-listen", "127.0.0.1:0"];
+
 #[test]
 fn help_teaches_and_bad_flags_are_told() {
     let help = run(&["serve", "--help"]);
@@ -46,9 +49,10 @@ fn help_teaches_and_bad_flags_are_told() {
     for word in ["--tls-cert-file", "--policy", "Examples:", "observe", "SIGTERM", "Exit codes:", "0.0.0.0:9443"] {
         assert!(help.contains(word), "{word} is not in\n{help}");
     }
-    for arguments in [&["serve"][..], &["serve", "--listen", "nowhere"], &["destroy"], &[]] {
+    for arguments in [&["serve"][..], &["serve", "--listen", "nowhere"], BAD_NAME, &["destroy"], &[]] {
         assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
     }
+    assert!(String::from_utf8_lossy(&run(BAD_NAME).stderr).contains("'foo bar'"));
     assert_eq!(run(&["--version"]).status.code(), Some(0));
 }
 
