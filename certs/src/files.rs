@@ -73,13 +73,13 @@ impl Files {
             Ok(identity) => identity,
             Err(error) => return events.fails(Subject::Certificate, error.to_string()),
         };
-        let names = self.has_names(&identity);
+        // Told before it is served: who sees it served finds the metric as it is with it.
+        events.outcome(Subject::Certificate, self.has_names(&identity));
         if current.is_none_or(|current| current.digest() != identity.digest()) {
             let not_after = identity.not_after();
             served.swap(identity);
             events.served(not_after);
         }
-        events.outcome(Subject::Certificate, names);
     }
 
     /// Tells whether clients that call by our names accept it. It is served even so, when there is no better one.
