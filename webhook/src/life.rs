@@ -42,8 +42,10 @@ pub(crate) async fn live(
         () = sleep(delay) => {}
         () = signals.next() => return false,
     }
+    // Asked before it is told to finish: with nothing under way it does so at once.
+    let is_lost = serving.is_finished();
     state.health().advance(Phase::Draining);
-    if serving.is_finished() {
+    if is_lost {
         return false;
     }
     tokio::select! {
