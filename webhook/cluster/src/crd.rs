@@ -183,12 +183,10 @@ fn structural(schema: &Value, definitions: &Value) -> Value {
     if !out.contains_key("type") {
         out.insert("x-kubernetes-preserve-unknown-fields".to_owned(), json!(true));
     }
-    // The API server holds a null to the list of values too.
-    if out.contains_key("nullable")
-        && let Some(Value::Array(values)) = out.get_mut("enum")
-        && !values.contains(&Value::Null)
-    {
-        values.push(Value::Null);
+    // The API server holds a null to the list of values too, and never finds it there. Where null is not allowed it takes the
+    // key away before it looks, which is what is meant.
+    if out.contains_key("enum") {
+        out.remove("nullable");
     }
     Value::Object(out)
 }
@@ -234,8 +232,9 @@ mod tests {
         let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
         visit(schema, "policy");
         let spec = &schema["properties"]["spec"]["properties"];
-        assert_eq!(spec["enforcement"]["enum"], json!(["observe", "warn", "deny", null]));
-        assert_eq!(spec["enforcement"]["nullable"], true);
+        assert_eq!(spec["enforcement"]["enum"], json!(["observe", "warn", "deny"]));
+        assert!(spec["enforcement"].get("nullable").is_none(), "a list of values has no room for null");
+        assert_eq!(spec["edition"]["nullable"], true);
         assert_eq!(spec["rules"]["additionalProperties"]["properties"]["repair"]["type"], "boolean");
         assert!(spec["enforcement"]["description"].as_str().is_some_and(|text| text.contains("observe")));
         assert_eq!(crd["metadata"]["name"], "policies.buttress.dev");
